@@ -1,0 +1,151 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""From proto/subjects.tsv: C constants, the document, and each service's NATS permissions.
+
+  gen_subjects.py --c OUT.h OUT.c
+  gen_subjects.py --doc OUT.md
+  gen_subjects.py --nats KEYS_DIR > accounts part of nats.conf (KEYS_DIR holds <service>.pub)
+  gen_subjects.py --matrix        > JSON: {user: {"publish": [...], "subscribe": [...]}} for the tests
+"""
+import json
+import pathlib
+import sys
+
+TABLE = pathlib.Path(__file__).resolve().parent.parent / "proto" / "subjects.tsv"
+KINDS = ("rpc", "evt", "ack", "sig")
+SERVICES = ("ingest", "auth", "policy", "delivery", "keeper", "api")
+
+
+def rows():
+    out = []
+    for number, line in enumerate(TABLE.read_text().splitlines(), 1):
+        if not line or line.startswith("#"):
+            continue
+        cells = line.split("\t")
+        if len(cells) != 8 or cells[0] not in KINDS:
+            sys.exit(f"{TABLE}:{number}: want 8 tab-separated cells that begin with one of {KINDS}")
+        row = dict(zip(("kind", "constant", "subject", "owner", "peers", "stream", "proto", "what"), cells))
+        row["peers"] = row["peers"].split(",")
+        for name in [row["owner"], *row["peers"]]:
+            if name not in SERVICES:
+                sys.exit(f"{TABLE}:{number}: unknown service {name}")
+        out.append(row)
+    return out
+
+
+def streams(table):
+    """stream -> (subjects, consumers)"""
+    out = {}
+    for r in table:
+        if r["kind"] == "evt":
+            subjects, consumers = out.setdefault(r["stream"], ([], []))
+            subjects.append(r["subject"] + ".*")
+            consumers.extend(p for p in r["peers"] if p not in consumers)
+    return out
+
+
+def permissions(table):
+    """Explicit allow-lists. The inbox of a service is _INBOX_<service>.>; nobody else may listen there. Who serves an
+    rpc may publish to an inbox only as the one answer to a request it got (allow_responses).
+
+    A consumer gets its events on deliver.<service>.<stream> (a push consumer that only keeper can make) and
+    acknowledges to its own $JS.ACK.<stream>.<service>.> only.
+    """
+    allow = {s: {"publish": [], "subscribe": [f"_INBOX_{s}.>"]} for s in SERVICES}
+
+    def add(service, verb, subject):
+        if subject not in allow[service][verb]:
+            allow[service][verb].append(subject)
+
+    for r in table:
+        if r["kind"] == "rpc":
+            add(r["owner"], "subscribe", r["subject"])
+            for p in r["peers"]:
+                add(p, "publish", r["subject"])
+        elif r["kind"] == "evt":
+            add(r["owner"], "publish", r["subject"] + ".*")
+            for p in r["peers"]:
+                add(p, "subscribe", f"deliver.{p}.{r['stream']}")
+                add(p, "publish", f"$JS.ACK.{r['stream']}.{p}.>")
+        elif r["kind"] == "ack":
+            add(r["owner"], "subscribe", r["subject"])
+            for p in r["peers"]:
+                add(p, "publish", r["subject"])
+        elif r["kind"] == "sig":
+            add(r["owner"], "publish", r["subject"])
+            for p in r["peers"]:
+                add(p, "subscribe", r["subject"])
+    for verb in ("STREAM.INFO", "STREAM.CREATE", "STREAM.UPDATE", "STREAM.NAMES", "STREAM.LIST"):
+        for s in streams(table):
+            add("keeper", "publish", f"$JS.API.{verb}" + ("" if verb in ("STREAM.NAMES", "STREAM.LIST") else f".{s}"))
+    for s in streams(table):
+        add("keeper", "publish", f"$JS.API.CONSUMER.*.{s}.>")
+        add("keeper", "publish", f"$JS.API.CONSUMER.LIST.{s}")
+        add("keeper", "publish", f"$JS.API.CONSUMER.CREATE.{s}")
+        add("keeper", "publish", f"$JS.API.CONSUMER.DURABLE.CREATE.{s}.>")
+    add("keeper", "publish", "$JS.API.INFO")
+    return allow
+
+
+def write_c(table, header, source):
+    h = ["/* Made from proto/subjects.tsv. */", "#ifndef SUBJECTS_H", "#define SUBJECTS_H", ""]
+    for r in table:
+        h.append(f"/* {r['what']} ({r['proto']}); {r['owner']} <- {', '.join(r['peers'])} */")
+        h.append(f'#define {r["constant"]} "{r["subject"]}"')
+    h += ["", "struct subject_stream {", "\tconst char *name;", "\tconst char *const *subjects;  /* NULL-terminated */",
+          "\tconst char *const *consumers; /* services, NULL-terminated */", "};",
+          "/* Ended by a NULL name. */", "extern const struct subject_stream subject_streams[];",
+          "/* Where a consumer of a stream gets its messages: deliver.<service>.<stream> */",
+          '#define SUBJECT_DELIVER(service, stream) "deliver." service "." stream', "", "#endif", ""]
+    c = ["/* Made from proto/subjects.tsv. */", '#include "subjects.h"', "", "#include <stddef.h>", ""]
+    all_streams = streams(table)
+    for name, (subjects, consumers) in all_streams.items():
+        c.append(f"static const char *const subjects_{name}[] = {{" + ", ".join(f'"{s}"' for s in subjects) + ", NULL};")
+        c.append(f"static const char *const consumers_{name}[] = {{" + ", ".join(f'"{s}"' for s in consumers) + ", NULL};")
+    c.append("const struct subject_stream subject_streams[] = {")
+    c += [f'\t{{"{n}", subjects_{n}, consumers_{n}}},' for n in all_streams]
+    c += ["\t{NULL, NULL, NULL},", "};", ""]
+    pathlib.Path(header).write_text("\n".join(h))
+    pathlib.Path(source).write_text("\n".join(c))
+
+
+def write_doc(table, path):
+    out = ["# Subjects", "", "Made from `proto/subjects.tsv` by `make docs`; who may call whom is enforced by NATS from the same table.", ""]
+    titles = {"rpc": "Request and reply", "evt": "Events", "ack": "Confirmations", "sig": "Hints"}
+    for kind in KINDS:
+        out += [f"## {titles[kind]}", "", "| subject | owner | peers | message | what |", "|---|---|---|---|---|"]
+        out += [f"| `{r['subject']}` | {r['owner']} | {', '.join(r['peers'])} | {r['proto']} | {r['what']} |"
+                for r in table if r["kind"] == kind]
+        out.append("")
+    pathlib.Path(path).write_text("\n".join(out))
+
+
+def write_nats(table, keys_dir):
+    q = json.dumps
+    print("accounts {\n  SEKISHO {\n    jetstream: enabled\n    users: [")
+    for service, allow in permissions(table).items():
+        key = (pathlib.Path(keys_dir) / f"{service}.pub").read_text().strip()
+        print(f"      {{ nkey: {key}, permissions: {{")
+        print(f"          publish: {{ allow: [{', '.join(map(q, allow['publish']))}] }}")
+        print(f"          subscribe: {{ allow: [{', '.join(map(q, allow['subscribe']))}] }}")
+        serves = any(r["kind"] == "rpc" and r["owner"] == service for r in table)
+        print("          allow_responses: { max: 1, expires: \"90s\" } } }" if serves else "      } }")
+    print("    ]\n  }\n  SYS { users: [] }\n}\nsystem_account: SYS")
+
+
+def main():
+    table = rows()
+    match sys.argv[1:]:
+        case ["--c", header, source]:
+            write_c(table, header, source)
+        case ["--doc", path]:
+            write_doc(table, path)
+        case ["--nats", keys_dir]:
+            write_nats(table, keys_dir)
+        case ["--matrix"]:
+            print(json.dumps(permissions(table), indent=1))
+        case _:
+            sys.exit(__doc__)
+
+
+main()
