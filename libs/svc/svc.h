@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The skeleton of a service. main.c hands over tables (configuration, rpc endpoints, metrics) and three functions;
+ * svc_main() does the rest: configuration (--check-config, --print-config, exit 78), log, database pool, bus, health
+ * listener, endpoints, SIGTERM -> drain -> done. Whatever is not there at the start is waited for, not fatal.
+ *
+ * Common variables: SEKISHO_CONFIG, SEKISHO_LOG_LEVEL, SEKISHO_NATS_URL, SEKISHO_NATS_CA, and with the service's prefix
+ * SEKISHO_<SERVICE>_: NKEY (seed file), DB (conninfo), DB_POOL, HEALTH_LISTEN, THREADS; SEKISHO_ACTOR_PUBLIC (PEM),
+ * SEKISHO_KEK (key-encryption key file) where the service asks for them by a flag.
+ */
+#ifndef SVC_SVC_H
+#define SVC_SVC_H
+
+#include "bus/bus.h"
+#include "content/content.h"
+#include "core/config.h"
+#include "crypt/actor.h"
+#include "db/db.h"
+#include "svc/metrics.h"
+
+/* What the skeleton owns and lends. */
+struct svc {
+	const char *name;
+	struct db_pool *db;	       /* NULL without SVC_DB */
+	struct bus *bus;	       /* NULL without SVC_BUS */
+	struct content *content;       /* NULL without SVC_CONTENT */
+	struct actor_verifier *actors; /* NULL without SVC_ACTORS */
+	int64_t threads;	       /* SEKISHO_<SERVICE>_THREADS */
+};
+
+enum svc_needs { SVC_DB = 1, SVC_BUS = 2, SVC_CONTENT = 4, SVC_ACTORS = 8 };
+
+struct svc_request {
+	struct svc *svc;
+	const struct bus_incoming *in; /* payload, tenant, traceparent, deadline, arena */
+	const struct actor *actor;     /* verified; NULL unless the endpoint names a permission */
+};
+struct svc_endpoint {
+	const char *subject; /* RPC_... */
+	/* Decode, authorise, call the domain, store, encode into reply. */
+	enum rc (*handle)(const struct svc_request *r, struct buf *reply, struct err *e);
+	/* NULL: called by services for themselves (the table of subjects says who may). Else the actor token is
+	 * required, verified, must hold this permission, and r->in->tenant is the token's tenant. "*": any valid token.
+	 */
+	const char *permission;
+};
+#define SVC_ENDPOINTS_END                                                                                              \
+	{                                                                                                              \
+		.subject = NULL                                                                                        \
+	}
+
+struct svc_program {
+	const char *name;	 /* "ingest" */
+	const char *prefix;	 /* "SEKISHO_INGEST_" */
+	unsigned needs;		 /* enum svc_needs */
+	const char *intent_sql;	 /* DB_INTENT_SQL("ingest") or NULL */
+	const char *db_settings; /* struct db_options.settings or NULL */
+	const struct config_entry *config;
+	const struct svc_endpoint *endpoints; /* may be NULL */
+	struct metric *const *metrics;	      /* NULL-terminated; may be NULL */
+	/* Set up, start own threads; false return ends the program. Endpoints are served after it. */
+	enum rc (*init)(struct svc *s, struct err *e);
+	/* Beyond database, bus: anything else that must be there; may be NULL. */
+	bool (*ready)(struct svc *s, char *why, size_t size);
+	/* SIGTERM: stop taking work, finish what is under way (the rpc endpoints have stopped already); may be NULL. */
+	void (*done)(struct svc *s);
+};
+
+int svc_main(const struct svc_program *p, int argc, char **argv);
+/* True from SIGTERM on. */
+bool svc_stopping(void);
+/* Ask for the same from inside (a fatal condition found later). */
+void svc_stop(void);
+
+#endif
