@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What ingest and api ask for every session and request: login, sender, recipient, API key. A failure is recorded, in a
+ * commit, before it is answered.
+ */
+#include "auth.h"
+
+#include "crypt/token.h"
+#include "names.h"
+#include "password.h"
+#include "permission.h"
+#include "wire.h"
+
+#define APP_PREFIX    "skapp"
+#define API_PREFIX    "skapi"
+#define AUDIENCES_MAX 16
+#define ADDRESS_MAX   320
+
+struct auth auth;
+
+static const char *const outcomes[] = {"ok", "denied", "busy", NULL};
+struct metric auth_logins = {
+    .name = "sekisho_auth_logins_total",
+    .type = METRIC_COUNTER,
+    .help = "Names and passwords checked.",
+    .label = "outcome",
+    .values = outcomes,
+};
+struct metric auth_senders = {
+    .name = "sekisho_auth_senders_total",
+    .type = METRIC_COUNTER,
+    .help = "Sender addresses checked.",
+    .label = "outcome",
+    .values = outcomes,
+};
+static const struct uuid nil;
+
+/* --- login -------------------------------------------------------------------------------------------------- */
+struct attempt {
+	const struct svc_request *r;
+	struct store_by by;
+	struct uuid tenant, account; /* nil: unknown */
+	struct store_person person;
+	struct bytes password;
+	bool is_app;
+	struct uuid credential;
+	const char *reason; /* why not */
+	bool counts;	    /* a wrong password, towards the lock */
+};
+
+static enum rc
+find_person(struct attempt *t, struct bytes name, struct err *e)
+{
+	const char *login = NULL;
+	uint8_t hash[32];
+	enum rc rc = RC_NOT_FOUND;
+	if (names_login(name, t->r->in->arena, &login))
+		rc = store_find_login(&t->by, login, &t->tenant, &t->account, e);
+	if (rc != RC_OK && rc != RC_NOT_FOUND)
+		return rc;
+	if (t->is_app)
+		token_hash(t->password, hash);
+	/* Asked for an unknown name too: the same steps for everybody. */
+	return store_get_person(&t->by, &t->tenant, &t->account, t->is_app ? hash : NULL, t->r->in->arena, &t->person,
+				e);
+}
+
+static enum rc
+check_password(struct attempt *t, struct err *e)
+{
+	bool good = false;
+	const struct store_person *p = &t->person;
+	if (t->is_app) {
+		good = p->app_good;
+	} else {
+		enum rc rc = password_check(t->password, p->password_hash, t->by.deadline_ms, &good, e);
+		if (rc != RC_OK)
+			return rc;
+	}
+	t->credential = t->is_app ? p->app : p->password;
+	if (!p->found)
+		t->reason = "unknown login";
+	else if (p->disabled)
+		t->reason = "disabled";
+	else if (!t->is_app &&
+		 p->locked) /* an application password cannot be guessed: no lock, no way to lock people out */
+		t->reason = "locked";
+	else if (!good)
+		t->reason = t->is_app ? "wrong application password" : "wrong password";
+	t->counts = p->found && !t->is_app && !good && !p->locked;
+	return RC_OK;
+}
+
+static enum rc
+settle(struct attempt *t, struct err *e)
+{
+	if (t->reason == NULL && !t->is_app && t->person.has_failed) {
+		enum rc rc = store_login_cleared(&t->by, &t->tenant, &t->account, e);
+		if (rc != RC_DENIED)
+			return rc;
+		t->reason = "locked";
+	}
+	if (t->reason == NULL)
+		return RC_OK;
+	enum rc rc = store_login_failed(&t->by, &t->tenant, &t->account, "auth.login", t->reason, auth.lock_after,
+					t->counts ? t->by.now_us + auth.lock_ms * 1000 : 0, e);
+	return rc == RC_OK ? err_set(e, RC_DENIED, "no such name and password") : rc;
+}
+
+static void
+count(struct metric *m, enum rc rc)
+{
+	metric_add(m, rc == RC_OK ? AUTH_METRIC_OK : rc == RC_DENIED ? AUTH_METRIC_DENIED : AUTH_METRIC_BUSY, 1);
+}
+
+enum rc
+auth_handle_login(const struct svc_request *r, struct buf *reply, struct err *e)
+{
+	Sekisho__Auth__LoginRequest *q = NULL;
+	Sekisho__Auth__LoginReply p = SEKISHO__AUTH__LOGIN_REPLY__INIT;
+	enum rc rc = wire_decode(r, &sekisho__auth__login_request__descriptor, &q, e);
+	if (rc != RC_OK)
+		return rc;
+	struct attempt t = {
+	    .r = r, .by = wire_by(r, q->client_ip), .password = bytes_of(q->password.data, q->password.len)};
+	if (t.password.n > PASSWORD_MAX)
+		t.password = bytes_of(NULL, 0); /* nobody's, and checked like any other */
+	t.is_app = token_well_formed(APP_PREFIX, t.password);
+	rc = find_person(&t, bytes_of(q->name.data, q->name.len), e);
+	if (rc == RC_OK)
+		rc = check_password(&t, e);
+	if (rc == RC_OK)
+		rc = settle(&t, e);
+	count(&auth_logins, rc);
+	if (rc != RC_OK)
+		return rc;
+	p.tenant = wire_id(&t.tenant);
+	p.account = wire_id(&t.account);
+	p.credential = wire_id(&t.credential);
+	return wire_encode(&p, reply, e);
+}
+
+/* --- sender ------------------------------------------------------------------------------------------------- */
+struct claimant {
+	struct uuid tenant, account, credential;
+	bool by_token;
+};
+
+static enum rc
+identify(const struct svc_request *r, const Sekisho__Auth__SenderRequest *q, struct claimant *c, int64_t now_us,
+	 struct err *e)
+{
+	struct actor actor;
+	if (q->actor_token.len == 0) {
+		enum rc rc = wire_uuid(q->tenant, &c->tenant, e);
+		if (rc == RC_OK)
+			rc = wire_uuid(q->account, &c->account, e);
+		return rc == RC_OK ? wire_uuid(q->credential, &c->credential, e) : rc;
+	}
+	enum rc rc = actor_verify(r->svc->actors, bytes_of(q->actor_token.data, q->actor_token.len), "ingest", now_us,
+				  r->in->arena, &actor, e);
+	if (rc != RC_OK)
+		return err_set(e, RC_DENIED, "no valid actor token");
+	if (!actor_may(&actor, PERMISSION_SEND))
+		return err_set(e, RC_DENIED, "permission %s is missing", PERMISSION_SEND);
+	*c = (struct claimant){.tenant = actor.tenant, .account = actor.account, .by_token = true};
+	return RC_OK;
+}
+
+static const char *
+judge_sender(const struct store_sender *s, bool by_token, const char *address, struct arena *a)
+{
+	struct bytes normal;
+	const char *domain = NULL;
+	if (!s->found)
+		return by_token ? "the key is no person's and has no addresses" : "no such account";
+	if (s->disabled)
+		return "account disabled";
+	if (!s->credential_good)
+		return "credential revoked";
+	if (address[0] == 0)
+		return "null sender";
+	if (strlen(address) > ADDRESS_MAX || names_address(bytes_str(address), a, &normal, &domain, NULL) != RC_OK)
+		return "not an address";
+	for (size_t i = 0; i < s->n_addresses; i++)
+		if (bytes_eq(s->addresses[i], normal))
+			return NULL;
+	return "address not registered";
+}
+
+enum rc
+auth_handle_sender(const struct svc_request *r, struct buf *reply, struct err *e)
+{
+	Sekisho__Auth__SenderRequest *q = NULL;
+	Sekisho__Auth__SenderReply p = SEKISHO__AUTH__SENDER_REPLY__INIT;
+	struct store_by by = wire_by(r, "");
+	struct claimant c = {0};
+	struct store_sender s;
+	enum rc rc = wire_decode(r, &sekisho__auth__sender_request__descriptor, &q, e);
+	if (rc == RC_OK)
+		rc = identify(r, q, &c, by.now_us, e);
+	if (rc == RC_OK)
+		rc = store_get_sender(&by, &c.tenant, &c.account, c.by_token ? NULL : &c.credential, r->in->arena, &s,
+				      e);
+	if (rc != RC_OK) {
+		count(&auth_senders, rc);
+		return rc;
+	}
+	const char *reason = judge_sender(&s, c.by_token, q->address, r->in->arena);
+	count(&auth_senders, reason == NULL ? RC_OK : RC_DENIED);
+	p.allowed = reason == NULL;
+	p.reason = (char *)(uintptr_t)(reason != NULL ? reason : "");
+	p.tenant = wire_id(&c.tenant);
+	p.account = wire_id(&c.account);
+	p.account_name = (char *)(uintptr_t)s.login;
+	p.addresses = arena_new_array(r->in->arena, char *, s.n_addresses + 1);
+	for (; p.n_addresses < s.n_addresses; p.n_addresses++)
+		p.addresses[p.n_addresses] =
+		    arena_strndup(r->in->arena, s.addresses[p.n_addresses].p, s.addresses[p.n_addresses].n);
+	return wire_encode(&p, reply, e);
+}
+
+/* --- recipient ---------------------------------------------------------------------------------------------- */
+enum rc
+auth_handle_recipient(const struct svc_request *r, struct buf *reply, struct err *e)
+{
+	Sekisho__Auth__RecipientRequest *q = NULL;
+	Sekisho__Auth__RecipientReply p = SEKISHO__AUTH__RECIPIENT_REPLY__INIT;
+	struct store_by by = wire_by(r, "");
+	const char *domain = NULL;
+	struct uuid tenant;
+	enum rc rc = wire_decode(r, &sekisho__auth__recipient_request__descriptor, &q, e);
+	if (rc != RC_OK)
+		return rc;
+	if (names_domain(bytes_str(q->domain), r->in->arena, &domain, NULL) != RC_OK)
+		return err_set(e, RC_NOT_FOUND, "not ours");
+	rc = store_find_domain(&by, domain, &tenant, e);
+	if (rc != RC_OK)
+		return rc;
+	p.tenant = wire_id(&tenant);
+	return wire_encode(&p, reply, e);
+}
+
+/* --- API key ------------------------------------------------------------------------------------------------ */
+static enum rc
+find_key(const struct store_by *by, struct bytes key, struct arena *a, struct store_key *out, struct err *e)
+{
+	uint8_t hash[32];
+	struct uuid tenant = nil;
+	enum rc rc = RC_NOT_FOUND;
+	if (token_well_formed(API_PREFIX, key)) {
+		const char *lookup = arena_strndup(a, key.p + sizeof(API_PREFIX), STORE_LOOKUP_SIZE - 1);
+		token_hash(key, hash);
+		rc = store_find_key(by, lookup, hash, a, out, &tenant, e);
+	}
+	if (rc != RC_NOT_FOUND)
+		return rc;
+	rc = store_login_failed(by, &tenant, &nil, "auth.api_key", "no such key in force", 0, 0, e);
+	return rc == RC_OK ? err_set(e, RC_DENIED, "no such key") : rc;
+}
+
+static bool
+audience_valid(const char *s)
+{
+	size_t n = strspn(s, "abcdefghijklmnopqrstuvwxyz");
+	return n > 0 && n <= 32 && s[n] == 0;
+}
+
+static enum rc
+make_tokens(struct actor *actor, char *const *audiences, size_t n, struct arena *a, Sekisho__Auth__ApiKeyReply *p,
+	    struct err *e)
+{
+	Sekisho__Auth__Token *tokens = arena_new_array(a, Sekisho__Auth__Token, n + 1);
+	p->tokens = arena_new_array(a, Sekisho__Auth__Token *, n + 1);
+	for (size_t i = 0; i < n; i++) {
+		struct buf b;
+		if (!audience_valid(audiences[i]))
+			return err_set(e, RC_INVALID, "not a service");
+		actor->audience = audiences[i];
+		buf_init(&b, ACTOR_TOKEN_MAX);
+		enum rc rc = actor_sign(auth.signer, actor, &b, e);
+		struct bytes token = arena_bytes(a, buf_bytes(&b));
+		buf_done(&b);
+		if (rc != RC_OK)
+			return rc;
+		sekisho__auth__token__init(&tokens[i]);
+		tokens[i].audience = audiences[i];
+		tokens[i].token = wire_bytes(token);
+		p->tokens[p->n_tokens++] = &tokens[i];
+	}
+	return RC_OK;
+}
+
+enum rc
+auth_handle_api_key(const struct svc_request *r, struct buf *reply, struct err *e)
+{
+	Sekisho__Auth__ApiKeyRequest *q = NULL;
+	Sekisho__Auth__ApiKeyReply p = SEKISHO__AUTH__API_KEY_REPLY__INIT;
+	struct store_key key;
+	enum rc rc = wire_decode(r, &sekisho__auth__api_key_request__descriptor, &q, e);
+	if (rc != RC_OK)
+		return rc;
+	if (q->n_audiences > AUDIENCES_MAX)
+		return err_set(e, RC_LIMIT, "more than %d audiences", AUDIENCES_MAX);
+	struct store_by by = wire_by(r, q->client_ip);
+	rc = find_key(&by, bytes_str(q->key), r->in->arena, &key, e);
+	if (rc != RC_OK)
+		return rc;
+	struct actor actor = {
+	    .tenant = key.tenant,
+	    .account = key.account,
+	    .name = key.name,
+	    .from = q->client_ip,
+	    .request = q->request_id,
+	    .expires_us = by.now_us + ACTOR_LIFETIME_US,
+	    .key_expires_us = key.expires_us,
+	};
+	permission_split(key.permissions, &actor);
+	rc = make_tokens(&actor, q->audiences, q->n_audiences, r->in->arena, &p, e);
+	if (rc != RC_OK)
+		return rc;
+	if (!uuid_is_nil(&key.tenant))
+		p.tenant = wire_id(&key.tenant);
+	p.account = wire_id(&key.account);
+	p.account_name = (char *)(uintptr_t)key.name;
+	p.permissions = (char **)(uintptr_t)actor.permissions;
+	p.n_permissions = actor.n_permissions;
+	return wire_encode(&p, reply, e);
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * protobuf in and out of handlers: requests are unpacked into the request's arena after their size was bounded.
+ */
+#ifndef AUTH_WIRE_H
+#define AUTH_WIRE_H
+
+#include "auth.h"
+#include "auth_store.h"
+#include "proto/auth.pb-c.h"
+
+/* message_r: pointer to a pointer to the message's type. */
+enum rc wire_decode(const struct svc_request *r, const ProtobufCMessageDescriptor *d, void *message_r,
+		    struct err *e) MUST_CHECK;
+enum rc wire_encode(const void *message, struct buf *reply, struct err *e) MUST_CHECK;
+/* 16 octets. */
+enum rc wire_uuid(ProtobufCBinaryData b, struct uuid *out_r, struct err *e) MUST_CHECK;
+ProtobufCBinaryData wire_bytes(struct bytes b); /* borrows */
+ProtobufCBinaryData wire_id(const struct uuid *u);
+/* For the store: the request's actor, or "unknown" where there is none. */
+struct store_by wire_by(const struct svc_request *r, const char *client_ip);
+
+#endif
