@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * api: the HTTP face. REST/JSON on a Unix socket behind the gateway; no domain logic, no database.
+ */
+#include <string.h>
+
+#include "api.h"
+#include "http.h"
+
+static const char *socket_path, *ingest_socket;
+static int64_t body_max, bodies_max, rpc_ms, submit_ms, idle_ms, queue_max;
+
+static const struct config_entry config[] = {
+    {"SEKISHO_API_SOCKET", CONFIG_STRING, &socket_path, NULL, 0, 0, "Unix socket on which the gateway reaches us"},
+    {"SEKISHO_API_INGEST_SOCKET", CONFIG_STRING, &ingest_socket, NULL, 0, 0, "Unix socket of ingest's internal SMTP"},
+    {"SEKISHO_API_BODY_MAX", CONFIG_SIZE, &body_max, "50M", 1024, 1LL << 30, "octets of one submission"},
+    {"SEKISHO_API_BODIES_MAX", CONFIG_SIZE, &bodies_max, "256M", 1024, 1LL << 36, "octets of all bodies held at once"},
+    {"SEKISHO_API_RPC_TIMEOUT", CONFIG_DURATION, &rpc_ms, "10s", 100, 60000, "how long a service may take to answer"},
+    {"SEKISHO_API_SUBMIT_TIMEOUT", CONFIG_DURATION, &submit_ms, "75s", 1000, 600000,
+     "how long ingest may take from connection to 250"},
+    {"SEKISHO_API_IDLE_TIMEOUT", CONFIG_DURATION, &idle_ms, "30s", 1000, 600000,
+     "a connection on which nothing moves is closed after"},
+    {"SEKISHO_API_QUEUE", CONFIG_INT, &queue_max, "256", 1, 65536, "requests that may wait for a thread"},
+    CONFIG_END,
+};
+
+static const char *const classes[] = {"2xx", "4xx", "5xx", NULL};
+static struct metric requests = {"sekisho_api_requests_total", METRIC_COUNTER, "requests answered, by class of status",
+				 "class", classes};
+static struct metric seconds = {"sekisho_api_request_seconds", METRIC_HISTOGRAM, "from the whole header to the answer"};
+static struct metric refused = {"sekisho_api_refused_total", METRIC_COUNTER,
+				"connections refused before they were requests (framing, header size, overload)"};
+static struct metric *const metrics[] = {&requests, &seconds, &refused, NULL};
+
+static struct api api;
+static struct http *http;
+
+static enum rc
+init(struct svc *s, struct err *e)
+{
+	api = (struct api){
+	    .svc = s,
+	    .ingest_socket = ingest_socket,
+	    .rpc_ms = rpc_ms,
+	    .submit_ms = submit_ms,
+	    .body_max = body_max,
+	};
+	struct http_options o = {
+	    .socket = socket_path,
+	    .threads = s->threads < 2 ? 2 : (int)s->threads,
+	    .queue = (int)queue_max,
+	    .bodies_max = bodies_max,
+	    .idle_ms = idle_ms,
+	};
+	struct http_metrics m = {&requests, &seconds, &refused};
+	return http_open(&o, &api, &m, &http, e);
+}
+
+static void
+done(struct svc *s)
+{
+	http_close(&http);
+}
+
+int
+main(int argc, char **argv)
+{
+	static const struct svc_program program = {
+	    .name = "api",
+	    .prefix = "SEKISHO_API_",
+	    .needs = SVC_BUS,
+	    .config = config,
+	    .metrics = metrics,
+	    .init = init,
+	    .done = done,
+	};
+	return svc_main(&program, argc, argv);
+}
