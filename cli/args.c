@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: MIT */
+#include <string.h>
+
+#include "cli.h"
+
+/* How many words of argv the command's name takes; 0: not this one. */
+static int
+words_match(const char *words, int argc, char **argv)
+{
+	int n = 0;
+	while (*words != '\0') {
+		size_t len = strcspn(words, " ");
+		if (n >= argc || strlen(argv[n]) != len || strncmp(argv[n], words, len) != 0)
+			return 0;
+		words += len + (words[len] == ' ' ? 1 : 0);
+		n++;
+	}
+	return n;
+}
+
+static const struct cli_option *
+find_option(const struct cli_command *command, const char *name, size_t n)
+{
+	for (const struct cli_option *o = command->options; o != NULL && o->name != NULL; o++)
+		if (strlen(o->name) == n && strncmp(o->name, name, n) == 0)
+			return o;
+	return NULL;
+}
+
+/* --json, --env FILE, --help stand anywhere. Returns the words taken, 0 if it is none of them, -1 if wrong. */
+static int
+take_global(struct arena *a, int left, char **at, struct cli_args *out, const char **why_r)
+{
+	if (strcmp(at[0], "--json") == 0) {
+		out->json = true;
+		return 1;
+	}
+	if (strcmp(at[0], "--help") == 0 || strcmp(at[0], "-h") == 0) {
+		out->help = true;
+		return 1;
+	}
+	if (strcmp(at[0], "--env") != 0)
+		return 0;
+	if (left < 2) {
+		*why_r = "--env needs a FILE";
+		return -1;
+	}
+	out->env_file = arena_strdup(a, at[1]);
+	return 2;
+}
+
+static bool
+take_option(struct arena *a, int argc, char **argv, int *i, struct cli_args *out, const char **why_r)
+{
+	const char *word = argv[*i];
+	size_t n = strcspn(word, "=");
+	const struct cli_option *o = find_option(out->command, word, n);
+	if (o == NULL) {
+		*why_r = arena_printf(a, "%s has no option %.*s", out->command->words, (int)n, word);
+		return false;
+	}
+	const char *value = "";
+	if (o->meta == NULL && word[n] == '=') {
+		*why_r = arena_printf(a, "%s takes no value", o->name);
+		return false;
+	}
+	if (o->meta != NULL && word[n] == '=') {
+		value = word + n + 1;
+	} else if (o->meta != NULL) {
+		if (*i + 1 >= argc) {
+			*why_r = arena_printf(a, "%s needs a value (%s)", o->name, o->meta);
+			return false;
+		}
+		value = argv[++*i];
+	}
+	if (out->n_options == CLI_OPTIONS_MAX) {
+		*why_r = "too many options";
+		return false;
+	}
+	out->option[out->n_options].name = o->name;
+	out->option[out->n_options++].value = value;
+	return true;
+}
+
+static bool
+take_rest(struct arena *a, int argc, char **argv, struct cli_args *out, const char **why_r)
+{
+	bool only_arguments = false;
+	for (int i = 0; i < argc; i++) {
+		int taken = only_arguments ? 0 : take_global(a, argc - i, argv + i, out, why_r);
+		if (taken < 0)
+			return false;
+		if (taken > 0) {
+			i += taken - 1;
+			continue;
+		}
+		if (!only_arguments && strcmp(argv[i], "--") == 0) {
+			only_arguments = true;
+		} else if (!only_arguments && argv[i][0] == '-' && argv[i][1] != '\0') {
+			if (!take_option(a, argc, argv, &i, out, why_r))
+				return false;
+		} else if (out->n_arguments == CLI_OPTIONS_MAX) {
+			*why_r = "too many arguments";
+			return false;
+		} else {
+			out->argument[out->n_arguments++] = argv[i];
+		}
+	}
+	return true;
+}
+
+bool
+cli_args_parse(struct arena *a, int argc, char **argv, struct cli_args *out_r, const char **why_r)
+{
+	struct cli_args out = {0};
+	int i = 1;
+	while (i < argc) {
+		int taken = take_global(a, argc - i, argv + i, &out, why_r);
+		if (taken < 0)
+			return false;
+		if (taken == 0)
+			break;
+		i += taken;
+	}
+	int used = 0;
+	for (const struct cli_command *c = cli_commands; c->words != NULL; c++) {
+		int n = words_match(c->words, argc - i, argv + i);
+		if (n > used) {
+			used = n;
+			out.command = c;
+		}
+	}
+	if (out.command == NULL && (i == argc || out.help)) {
+		*why_r = NULL; /* nothing asked: help */
+		return false;
+	}
+	if (out.command == NULL) {
+		*why_r = arena_printf(a, "no such command: %s%s%s (sekisho help lists them)", argv[i],
+				      i + 1 < argc && argv[i + 1][0] != '-' ? " " : "",
+				      i + 1 < argc && argv[i + 1][0] != '-' ? argv[i + 1] : "");
+		return false;
+	}
+	if (!take_rest(a, argc - i - used, argv + i + used, &out, why_r))
+		return false;
+	const struct cli_command *c = out.command;
+	if (!out.help &&
+	    (out.n_arguments < c->min_arguments || (c->max_arguments >= 0 && out.n_arguments > c->max_arguments))) {
+		*why_r = arena_printf(a, "usage: sekisho %s %s", c->words, c->arguments);
+		return false;
+	}
+	*out_r = out;
+	return true;
+}
+
+const char *
+cli_next_value(const struct cli *c, const char *option, int *at)
+{
+	for (; *at < c->args.n_options; ++*at)
+		if (strcmp(c->args.option[*at].name, option) == 0)
+			return c->args.option[(*at)++].value;
+	return NULL;
+}
+
+const char *
+cli_value(const struct cli *c, const char *option)
+{
+	const char *last = NULL, *v;
+	for (int at = 0; (v = cli_next_value(c, option, &at)) != NULL;)
+		last = v;
+	return last;
+}
+
+bool
+cli_has(const struct cli *c, const char *option)
+{
+	return cli_value(c, option) != NULL;
+}
+
+void
+cli_split_address(struct arena *a, const char *text, const char **name_r, const char **address_r)
+{
+	*name_r = "";
+	*address_r = text;
+	size_t n = strlen(text);
+	const char *open = strrchr(text, '<');
+	if (open == NULL || n == 0 || text[n - 1] != '>')
+		return;
+	size_t name = (size_t)(open - text);
+	while (name > 0 && text[name - 1] == ' ')
+		name--;
+	if (name >= 2 && text[0] == '"' && text[name - 1] == '"') {
+		text++;
+		name -= 2;
+	}
+	*name_r = arena_strndup(a, text, name);
+	*address_r = arena_strndup(a, open + 1, strlen(open) - 2);
+}
