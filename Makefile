@@ -49,7 +49,7 @@ $(B)/gen/proto/%.pb-c.c $(B)/gen/proto/%.pb-c.h &: proto/%.proto
 	@mkdir -p $(B)/gen/proto
 	$(call say,PROTO,$<)protoc-c -I. --c_out=$(B)/gen $<
 
-$(B)/gen/subjects.h $(B)/gen/subjects.c &: proto/subjects.tsv tools/gen_subjects.py
+$(B)/gen/subjects.h $(B)/gen/subjects.c &: proto/subjects.tsv proto/permissions.tsv tools/gen_subjects.py
 	@mkdir -p $(B)/gen
 	/usr/bin/python3 tools/gen_subjects.py --c $(B)/gen/subjects.h $(B)/gen/subjects.c
 

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
 """From proto/subjects.tsv: C constants, the document, and each service's NATS permissions.
+From proto/permissions.tsv: the permissions and the roles that are there in every tenant.
 
   gen_subjects.py --c OUT.h OUT.c
   gen_subjects.py --doc OUT.md
@@ -13,18 +14,40 @@ import sys
 
 TABLE = pathlib.Path(__file__).resolve().parent.parent / "proto" / "subjects.tsv"
 KINDS = ("rpc", "evt", "ack", "sig")
-SERVICES = ("ingest", "auth", "policy", "delivery", "keeper", "api")
+SERVICES = ("ingest", "auth", "policy", "delivery", "keeper", "api", "audit", "notify")
+COLUMNS = ("kind", "constant", "subject", "owner", "peers", "stream", "proto", "permission", "record", "what")
+PERMISSIONS = TABLE.with_name("permissions.tsv")
+ROLES = ("operator", "auditor", "developer", "member")  # administrator has them all
+
+
+def permission_rows():
+    """[(name, roles, what, Japanese)]; roles: names, or ["platform"]"""
+    out = []
+    for number, line in enumerate(PERMISSIONS.read_text().splitlines(), 1):
+        if not line or line.startswith("#"):
+            continue
+        cells = line.split("\t")
+        if len(cells) != 4:
+            sys.exit(f"{PERMISSIONS}:{number}: want 4 tab-separated cells")
+        roles = [] if cells[1] == "-" else cells[1].split(",")
+        if any(r not in (*ROLES, "platform") for r in roles):
+            sys.exit(f"{PERMISSIONS}:{number}: unknown role in {cells[1]}")
+        out.append((cells[0], roles, cells[2], cells[3]))
+    return out
 
 
 def rows():
+    known = {"-", "*", *(name for name, *_ in permission_rows())}
     out = []
     for number, line in enumerate(TABLE.read_text().splitlines(), 1):
         if not line or line.startswith("#"):
             continue
         cells = line.split("\t")
-        if len(cells) != 8 or cells[0] not in KINDS:
-            sys.exit(f"{TABLE}:{number}: want 8 tab-separated cells that begin with one of {KINDS}")
-        row = dict(zip(("kind", "constant", "subject", "owner", "peers", "stream", "proto", "what"), cells))
+        if len(cells) != len(COLUMNS) or cells[0] not in KINDS:
+            sys.exit(f"{TABLE}:{number}: want {len(COLUMNS)} tab-separated cells that begin with one of {KINDS}")
+        row = dict(zip(COLUMNS, cells))
+        if row["permission"] not in known or row["record"] not in ("-", "read", "change"):
+            sys.exit(f"{TABLE}:{number}: unknown permission {row['permission']} or record {row['record']}")
         row["peers"] = row["peers"].split(",")
         for name in [row["owner"], *row["peers"]]:
             if name not in SERVICES:
@@ -92,7 +115,16 @@ def write_c(table, header, source):
     for r in table:
         h.append(f"/* {r['what']} ({r['proto']}); {r['owner']} <- {', '.join(r['peers'])} */")
         h.append(f'#define {r["constant"]} "{r["subject"]}"')
-    h += ["", "struct subject_stream {", "\tconst char *name;", "\tconst char *const *subjects;  /* NULL-terminated */",
+    h += ["", "/* What libs/svc asks for before it hands a request on. NULL permission: called by services for themselves;",
+          ' * "*": any valid token. */', "enum subject_record { SUBJECT_RECORD_NONE, SUBJECT_RECORD_READ, SUBJECT_RECORD_CHANGE };",
+          "struct subject_rpc {", "\tconst char *subject;", '\tconst char *operation; /* "delivery.list", the action on the record */',
+          "\tconst char *permission;", "\tenum subject_record record;", "};", "/* Ended by a NULL subject. */",
+          "extern const struct subject_rpc subject_rpcs[];", "", "struct subject_permission {", "\tconst char *name;",
+          "\tconst char *roles; /* built-in ones beside administrator, each with a space before and behind */",
+          "\tint platform;      /* the platform's own keys only */", "};", "/* Ended by a NULL name. */",
+          "extern const struct subject_permission subject_permissions[];",
+          "/* Built-in roles; ended by NULL. administrator has every permission but the platform's. */",
+          "extern const char *const subject_roles[];", "", "struct subject_stream {", "\tconst char *name;", "\tconst char *const *subjects;  /* NULL-terminated */",
           "\tconst char *const *consumers; /* services, NULL-terminated */", "};",
           "/* Ended by a NULL name. */", "extern const struct subject_stream subject_streams[];",
           "/* Where a consumer of a stream gets its messages: deliver.<service>.<stream> */",
@@ -104,7 +136,19 @@ def write_c(table, header, source):
         c.append(f"static const char *const consumers_{name}[] = {{" + ", ".join(f'"{s}"' for s in consumers) + ", NULL};")
     c.append("const struct subject_stream subject_streams[] = {")
     c += [f'\t{{"{n}", subjects_{n}, consumers_{n}}},' for n in all_streams]
-    c += ["\t{NULL, NULL, NULL},", "};", ""]
+    c += ["\t{NULL, NULL, NULL},", "};", "", "const struct subject_rpc subject_rpcs[] = {"]
+    for r in table:
+        if r["kind"] == "rpc":
+            permission = "NULL" if r["permission"] == "-" else f'"{r["permission"]}"'
+            record = {"-": "NONE", "read": "READ", "change": "CHANGE"}[r["record"]]
+            c.append(f'\t{{"{r["subject"]}", "{r["subject"].removeprefix("rpc.v1.")}", {permission}, SUBJECT_RECORD_{record}}},')
+    c += ["\t{NULL, NULL, NULL, SUBJECT_RECORD_NONE},", "};", "", "const struct subject_permission subject_permissions[] = {"]
+    for name, roles, *_ in permission_rows():
+        platform = "platform" in roles
+        text = "" if platform or not roles else " " + " ".join(roles) + " "
+        c.append(f'\t{{"{name}", "{text}", {int(platform)}}},')
+    c += ["\t{NULL, NULL, 0},", "};", "",
+          "const char *const subject_roles[] = {" + ", ".join(f'"{r}"' for r in ("administrator", *ROLES)) + ", NULL};", ""]
     pathlib.Path(header).write_text("\n".join(h))
     pathlib.Path(source).write_text("\n".join(c))
 
@@ -113,8 +157,8 @@ def write_doc(table, path):
     out = ["# Subjects", "", "Made from `proto/subjects.tsv` by `make docs`; who may call whom is enforced by NATS from the same table.", ""]
     titles = {"rpc": "Request and reply", "evt": "Events", "ack": "Confirmations", "sig": "Hints"}
     for kind in KINDS:
-        out += [f"## {titles[kind]}", "", "| subject | owner | peers | message | what |", "|---|---|---|---|---|"]
-        out += [f"| `{r['subject']}` | {r['owner']} | {', '.join(r['peers'])} | {r['proto']} | {r['what']} |"
+        out += [f"## {titles[kind]}", "", "| subject | owner | peers | message | permission | what |", "|---|---|---|---|---|---|"]
+        out += [f"| `{r['subject']}` | {r['owner']} | {', '.join(r['peers'])} | {r['proto']} | {r['permission']} | {r['what']} |"
                 for r in table if r["kind"] == kind]
         out.append("")
     pathlib.Path(path).write_text("\n".join(out))

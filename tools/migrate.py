@@ -16,7 +16,8 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 # Libraries first; then services in the order of their grants on each other's tables; any other by name.
-ORDER = ("libs/db", "libs/content", "services/auth", "services/policy", "services/ingest", "services/delivery")
+ORDER = ("libs/db", "libs/content", "services/auth", "services/policy", "services/ingest", "services/delivery",
+         "services/audit", "services/notify")
 META = """
 SET ROLE sekisho_owner;
 CREATE SCHEMA IF NOT EXISTS sekisho_meta;

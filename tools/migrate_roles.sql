@@ -9,7 +9,7 @@ BEGIN
   IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'sekisho_owner') THEN
     CREATE ROLE sekisho_owner NOLOGIN;
   END IF;
-  FOREACH r IN ARRAY ARRAY['ingest', 'auth', 'policy', 'delivery', 'keeper', 'api'] LOOP
+  FOREACH r IN ARRAY ARRAY['ingest', 'auth', 'policy', 'delivery', 'keeper', 'api', 'audit', 'notify'] LOOP
     IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'sekisho_' || r) THEN
       EXECUTE format('CREATE ROLE %I LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS NOINHERIT', 'sekisho_' || r);
     END IF;

@@ -4,7 +4,7 @@ import pathlib
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 # Database role, NATS user and keys. scan has none of them.
-ON_THE_BUS = ("ingest", "auth", "policy", "delivery", "keeper", "api")
+ON_THE_BUS = ("ingest", "auth", "policy", "delivery", "keeper", "api", "audit", "notify")
 # In the order in which they are started; each waits for what it needs by itself.
 SERVICES = ("scan", "auth", "policy", "delivery", "keeper", "ingest", "api")
 # Offsets to the base port.

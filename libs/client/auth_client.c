@@ -242,6 +242,24 @@ auth_tenant_create(const struct auth_call *c, struct bytes name, struct arena *a
 }
 
 enum rc
+auth_tenants(const struct auth_call *c, struct arena *a, struct uuid **ids_r, size_t *n_r, struct err *e)
+{
+	Sekisho__Auth__TenantsRequest q = SEKISHO__AUTH__TENANTS_REQUEST__INIT;
+	Sekisho__Auth__TenantsReply *p = NULL;
+	enum rc rc = call(c, RPC_AUTH_TENANTS, &q, &sekisho__auth__tenants_reply__descriptor, a, &p, e);
+	if (rc != RC_OK)
+		return rc;
+	struct uuid *v = arena_new_array(a, struct uuid, p->n_ids + 1);
+	for (size_t i = 0; i < p->n_ids && rc == RC_OK; i++)
+		rc = take_id(p->ids[i], &v[i], e);
+	if (rc != RC_OK)
+		return rc;
+	*ids_r = v;
+	*n_r = p->n_ids;
+	return RC_OK;
+}
+
+enum rc
 auth_tenant_list(const struct auth_call *c, struct arena *a, struct auth_tenant **tenants_r, size_t *n_r, struct err *e)
 {
 	Sekisho__Auth__TenantListRequest q = SEKISHO__AUTH__TENANT_LIST_REQUEST__INIT;

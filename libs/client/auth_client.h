@@ -106,12 +106,16 @@ enum rc auth_api_key(const struct auth_call *c, const char *key, const char *cli
 enum rc auth_tenant_create(const struct auth_call *c, struct bytes name, struct arena *a, struct uuid *tenant_r,
 			   const char **admin_key_r, struct err *e) MUST_CHECK;
 
+/* Ids of all tenants, by age: for services that go round. No actor token. */
+enum rc auth_tenants(const struct auth_call *c, struct arena *a, struct uuid **ids_r, size_t *n_r,
+		     struct err *e) MUST_CHECK;
+
 struct auth_tenant {
 	struct uuid id;
-	struct bytes name; /* empty without an actor token: a service that asks for itself gets ids only */
+	struct bytes name;
 	int64_t created_us;
 };
-/* platform.admin; or no actor token (keeper). By id, which is by age. */
+/* platform.admin. By id, which is by age. */
 enum rc auth_tenant_list(const struct auth_call *c, struct arena *a, struct auth_tenant **tenants_r, size_t *n_r,
 			 struct err *e) MUST_CHECK;
 

@@ -120,6 +120,7 @@ struct audit_intent {
 	const char *action;  /* "mail.accepted", "recipient.delivered", ... static or alive until the commit */
 	const char *outcome; /* rc_str() name: "ok", "denied", ... */
 	struct bytes actor;  /* account id, "system", ...; foreign bytes allowed */
+	struct bytes source; /* address it came from; empty: from inside */
 	struct uuid subject; /* message, tenant, person, ... */
 	int32_t number;	     /* recipient in the message, -1: none */
 	int64_t at_us;
@@ -132,10 +133,9 @@ enum rc db_intent(struct db_tx *tx, const struct audit_intent *i, struct err *e)
 #define DB_INTENT_SQL(schema)                                                                                          \
 	"INSERT INTO " schema                                                                                          \
 	".audit_intent (tenant, id, writer, epoch, seq, at, action, outcome, actor, subject, number, "                 \
-	"detail, traceparent) SELECT $1, u.id, $2, $3, u.seq, u.at, u.action, u.outcome, u.actor, u.subject, "         \
-	"u.number, "                                                                                                   \
-	"u.detail, u.traceparent FROM unnest($4::uuid[], $5::int8[], $6::timestamptz[], $7::text[], $8::text[], "      \
-	"$9::bytea[], $10::uuid[], $11::int4[], $12::bytea[], $13::text[]) AS u(id, seq, at, action, outcome, actor, " \
-	"subject, number, detail, traceparent)"
+	"detail, traceparent, source) SELECT $1, u.id, $2, $3, u.seq, u.at, u.action, u.outcome, u.actor, u.subject, " \
+	"u.number, u.detail, u.traceparent, u.source FROM unnest($4::uuid[], $5::int8[], $6::timestamptz[], "          \
+	"$7::text[], $8::text[], $9::bytea[], $10::uuid[], $11::int4[], $12::bytea[], $13::text[], $14::bytea[]) "     \
+	"AS u(id, seq, at, action, outcome, actor, subject, number, detail, traceparent, source)"
 
 #endif

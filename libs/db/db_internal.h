@@ -70,7 +70,7 @@ struct intents {
 	struct uuid *id, *subject;
 	int64_t *seq, *at;
 	const char **action, **outcome, **traceparent;
-	struct bytes *actor, *detail;
+	struct bytes *actor, *source, *detail;
 	int32_t *number;
 	struct arena *arena;
 };

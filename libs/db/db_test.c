@@ -57,7 +57,8 @@ setup(void **state)
 	    "CREATE TABLE db_test.t (k int PRIMARY KEY, b bytea, u uuid, at timestamptz, ok bool, n int8)",
 	    "CREATE TABLE db_test.audit_intent (tenant uuid, id uuid, writer text, epoch uuid, seq int8, at "
 	    "timestamptz, "
-	    "action text, outcome text, actor bytea, subject uuid, number int4, detail bytea, traceparent text)",
+	    "action text, outcome text, actor bytea, subject uuid, number int4, detail bytea, traceparent text, "
+	    "source bytea)",
 	};
 	for (size_t i = 0; i < 3; i++)
 		assert_int_equal(db_exec(tx, sql[i], NULL, &e), RC_OK);

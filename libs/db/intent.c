@@ -36,6 +36,7 @@ db_intent(struct db_tx *tx, const struct audit_intent *i, struct err *e)
 		GROW(t->outcome, t->cap);
 		GROW(t->traceparent, t->cap);
 		GROW(t->actor, t->cap);
+		GROW(t->source, t->cap);
 		GROW(t->detail, t->cap);
 		GROW(t->number, t->cap);
 	}
@@ -48,6 +49,7 @@ db_intent(struct db_tx *tx, const struct audit_intent *i, struct err *e)
 	t->outcome[k] = arena_strdup(t->arena, i->outcome != NULL ? i->outcome : "ok");
 	t->traceparent[k] = i->traceparent != NULL ? arena_strdup(t->arena, i->traceparent) : NULL;
 	t->actor[k] = arena_bytes(t->arena, i->actor);
+	t->source[k] = i->source.n > 0 ? arena_bytes(t->arena, i->source) : (struct bytes){0};
 	t->detail[k] = i->detail.n > 0 ? arena_bytes(t->arena, i->detail) : (struct bytes){0};
 	t->number[k] = i->number;
 	return RC_OK;
@@ -75,6 +77,7 @@ db_intents_flush(struct db_tx *tx, struct err *e)
 	db_arg_ints(&a, t->number, t->n);
 	db_arg_bytes_array(&a, t->detail, t->n);
 	db_arg_texts(&a, t->traceparent, t->n);
+	db_arg_bytes_array(&a, t->source, t->n);
 	return db_exec(tx, tx->pool->intent_sql, &a, e);
 }
 
@@ -90,6 +93,7 @@ db_intents_done(struct db_tx *tx)
 	free(t->outcome);
 	free(t->traceparent);
 	free(t->actor);
+	free(t->source);
 	free(t->detail);
 	free(t->number);
 	arena_free(&t->arena);

@@ -14,6 +14,7 @@
 
 #include "core/clock.h"
 #include "core/log.h"
+#include "subjects.h"
 #include "svc/health.h"
 
 #define DRAIN_MS      20000
@@ -73,6 +74,7 @@ static struct metric *const own_metrics[] = {&bus_metric, &rpc_seconds, NULL};
 struct bound {
 	struct svc *svc;
 	const struct svc_endpoint *endpoint;
+	const struct subject_rpc *rule;
 };
 
 static enum rc
@@ -82,7 +84,7 @@ on_request(void *ctx, const struct bus_incoming *given, struct buf *reply, struc
 	struct bus_incoming in = *given;
 	struct actor actor;
 	struct svc_request r = {.svc = b->svc, .in = &in};
-	const char *permission = b->endpoint->permission;
+	const char *permission = b->rule->permission;
 	int64_t began = clock_wall_us();
 	if (permission != NULL) {
 		enum rc rc = actor_verify(b->svc->actors, in.actor_token, b->svc->name, began, in.arena, &actor, e);
@@ -99,6 +101,17 @@ on_request(void *ctx, const struct bus_incoming *given, struct buf *reply, struc
 	return rc;
 }
 
+static const struct subject_rpc *
+rule_of(const char *subject)
+{
+	const struct subject_rpc *p = subject_rpcs;
+	while (p->subject != NULL && strcmp(p->subject, subject) != 0)
+		p++;
+	if (p->subject == NULL)
+		abort(); /* not in the table: nobody may serve it */
+	return p;
+}
+
 static enum rc
 serve_all(struct running *r, struct err *e)
 {
@@ -110,9 +123,9 @@ serve_all(struct running *r, struct err *e)
 		abort();
 	for (size_t i = 0; i < n; i++) {
 		const struct svc_endpoint *p = &r->program->endpoints[i];
-		r->bound[i] = (struct bound){.svc = &r->svc, .endpoint = p};
+		r->bound[i] = (struct bound){.svc = &r->svc, .endpoint = p, .rule = rule_of(p->subject)};
 		/* What services ask of each other is the hot path; what people ask is not. */
-		int threads = p->permission == NULL ? (int)common.threads : 2;
+		int threads = r->bound[i].rule->permission == NULL ? (int)common.threads : 2;
 		enum rc rc = bus_serve(r->svc.bus, p->subject, threads, on_request, &r->bound[i], e);
 		if (rc != RC_OK)
 			return rc;

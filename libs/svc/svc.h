@@ -33,16 +33,14 @@ enum svc_needs { SVC_DB = 1, SVC_BUS = 2, SVC_CONTENT = 4, SVC_ACTORS = 8 };
 struct svc_request {
 	struct svc *svc;
 	const struct bus_incoming *in; /* payload, tenant, traceparent, deadline, arena */
-	const struct actor *actor;     /* verified; NULL unless the endpoint names a permission */
+	const struct actor *actor;     /* verified; NULL where the table of subjects asks for no permission */
 };
+/* Who may call it, with which permission, and whether a read is recorded stand in proto/subjects.tsv; the skeleton
+ * enforces that before the handler sees the request. */
 struct svc_endpoint {
 	const char *subject; /* RPC_... */
-	/* Decode, authorise, call the domain, store, encode into reply. */
+	/* Decode, call the domain, store, encode into reply. */
 	enum rc (*handle)(const struct svc_request *r, struct buf *reply, struct err *e);
-	/* NULL: called by services for themselves (the table of subjects says who may). Else the actor token is
-	 * required, verified, must hold this permission, and r->in->tenant is the token's tenant. "*": any valid token.
-	 */
-	const char *permission;
 };
 #define SVC_ENDPOINTS_END                                                                                              \
 	{                                                                                                              \

@@ -32,6 +32,7 @@ enum rc auth_handle_api_key(const struct svc_request *r, struct buf *reply, stru
 /* ... and those that administrators and policy ask. */
 enum rc auth_handle_directory(const struct svc_request *r, struct buf *reply, struct err *e);
 enum rc auth_handle_tenant_create(const struct svc_request *r, struct buf *reply, struct err *e);
+enum rc auth_handle_tenants(const struct svc_request *r, struct buf *reply, struct err *e);
 enum rc auth_handle_tenant_list(const struct svc_request *r, struct buf *reply, struct err *e);
 enum rc auth_handle_user_create(const struct svc_request *r, struct buf *reply, struct err *e);
 enum rc auth_handle_key_create(const struct svc_request *r, struct buf *reply, struct err *e);

@@ -30,17 +30,18 @@ static const struct config_entry config[] = {
 static struct metric *const metrics[] = {&auth_logins, &auth_senders, NULL};
 
 static const struct svc_endpoint endpoints[] = {
-    {RPC_AUTH_LOGIN, auth_handle_login, NULL},
-    {RPC_AUTH_SENDER, auth_handle_sender, NULL},
-    {RPC_AUTH_RECIPIENT, auth_handle_recipient, NULL},
-    {RPC_AUTH_API_KEY, auth_handle_api_key, NULL},
-    {RPC_AUTH_DIRECTORY, auth_handle_directory, NULL},
-    {RPC_AUTH_TENANT_LIST, auth_handle_tenant_list, NULL},
-    {RPC_AUTH_TENANT_CREATE, auth_handle_tenant_create, "platform.admin"},
-    {RPC_AUTH_USER_CREATE, auth_handle_user_create, "user.write"},
-    {RPC_AUTH_KEY_CREATE, auth_handle_key_create, "key.write"},
-    {RPC_AUTH_KEY_REVOKE, auth_handle_key_revoke, "key.write"},
-    {RPC_AUTH_DOMAIN_ADD, auth_handle_domain_add, "domain.write"},
+    {RPC_AUTH_LOGIN, auth_handle_login},
+    {RPC_AUTH_SENDER, auth_handle_sender},
+    {RPC_AUTH_RECIPIENT, auth_handle_recipient},
+    {RPC_AUTH_API_KEY, auth_handle_api_key},
+    {RPC_AUTH_DIRECTORY, auth_handle_directory},
+    {RPC_AUTH_TENANTS, auth_handle_tenants},
+    {RPC_AUTH_TENANT_LIST, auth_handle_tenant_list},
+    {RPC_AUTH_TENANT_CREATE, auth_handle_tenant_create},
+    {RPC_AUTH_USER_CREATE, auth_handle_user_create},
+    {RPC_AUTH_KEY_CREATE, auth_handle_key_create},
+    {RPC_AUTH_KEY_REVOKE, auth_handle_key_revoke},
+    {RPC_AUTH_DOMAIN_ADD, auth_handle_domain_add},
     SVC_ENDPOINTS_END,
 };
 

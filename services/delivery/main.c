@@ -56,14 +56,14 @@ static const struct config_entry config[] = {
 };
 
 static const struct svc_endpoint endpoints[] = {
-    {RPC_DELIVERY_LIST, handle_list, "message.read"},
-    {RPC_DELIVERY_SHOW, handle_show, "message.read"},
-    {RPC_DELIVERY_HOLDS, handle_holds, "message.read"},
-    {RPC_DELIVERY_RELEASE, handle_release, "hold.release"},
-    {RPC_DELIVERY_DISCARD, handle_discard, "hold.discard"},
-    {RPC_DELIVERY_QUEUE, handle_queue, "queue.read"},
-    {RPC_DELIVERY_DKIM, handle_dkim, "domain.write"},
-    {RPC_DELIVERY_ROUTE, handle_route, "route.write"},
+    {RPC_DELIVERY_LIST, handle_list},
+    {RPC_DELIVERY_SHOW, handle_show},
+    {RPC_DELIVERY_HOLDS, handle_holds},
+    {RPC_DELIVERY_RELEASE, handle_release},
+    {RPC_DELIVERY_DISCARD, handle_discard},
+    {RPC_DELIVERY_QUEUE, handle_queue},
+    {RPC_DELIVERY_DKIM, handle_dkim},
+    {RPC_DELIVERY_ROUTE, handle_route},
     SVC_ENDPOINTS_END,
 };
 

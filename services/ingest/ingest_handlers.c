@@ -48,6 +48,6 @@ on_lookup(const struct svc_request *r, struct buf *reply, struct err *e)
 }
 
 const struct svc_endpoint ingest_endpoints[] = {
-    {RPC_INGEST_LOOKUP, on_lookup, AUTH_MESSAGE_READ},
+    {RPC_INGEST_LOOKUP, on_lookup},
     SVC_ENDPOINTS_END,
 };

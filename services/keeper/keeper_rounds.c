@@ -157,15 +157,12 @@ static enum rc
 count_all(struct svc *s, struct arena *a, struct err *e)
 {
 	struct auth_call call = {.bus = s->bus, .deadline_ms = clock_mono_ms() + 10000};
-	struct auth_tenant *tenants = NULL;
+	struct uuid *ids = NULL;
 	size_t n = 0, bad = 0;
-	enum rc rc = auth_tenant_list(&call, a, &tenants, &n, e);
+	enum rc rc = auth_tenants(&call, a, &ids, &n, e);
 	if (rc != RC_OK)
 		return rc;
-	struct uuid *ids = arena_new_array(a, struct uuid, n);
 	struct keeper_count *counts = arena_new_array(a, struct keeper_count, n);
-	for (size_t i = 0; i < n; i++)
-		ids[i] = tenants[i].id;
 	rc = keeper_store_count(s->db, ids, n, clock_mono_ms() + COUNT_DEADLINE_MS, a, counts, e);
 	if (rc != RC_OK)
 		return rc;

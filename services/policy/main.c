@@ -14,10 +14,10 @@ static const struct config_entry config[] = {
 };
 
 static const struct svc_endpoint endpoints[] = {
-    {RPC_POLICY_EVALUATE, policy_handle_evaluate, NULL},
-    {RPC_POLICY_GET, policy_handle_get, "policy.read"},
-    {RPC_POLICY_PUT, policy_handle_put, "policy.write"},
-    {RPC_POLICY_CHECK, policy_handle_check, "policy.read"},
+    {RPC_POLICY_EVALUATE, policy_handle_evaluate},
+    {RPC_POLICY_GET, policy_handle_get},
+    {RPC_POLICY_PUT, policy_handle_put},
+    {RPC_POLICY_CHECK, policy_handle_check},
     SVC_ENDPOINTS_END,
 };
 

@@ -1,7 +1,8 @@
 -- Bodies, facts and decision records, sealed in chunks under a key derived from the tenant's data key; the data key
 -- is kept wrapped by the key-encryption key, which the database never sees.
 CREATE SCHEMA content;
-GRANT USAGE ON SCHEMA content TO sekisho_ingest, sekisho_delivery, sekisho_policy, sekisho_auth, sekisho_keeper;
+GRANT USAGE ON SCHEMA content TO sekisho_ingest, sekisho_delivery, sekisho_policy, sekisho_auth, sekisho_keeper,
+  sekisho_audit, sekisho_notify;
 
 CREATE TABLE content.tenant_key (
   tenant uuid NOT NULL,
@@ -11,7 +12,8 @@ CREATE TABLE content.tenant_key (
   PRIMARY KEY (tenant, epoch)
 );
 SELECT sekisho.protect('content.tenant_key');
-GRANT SELECT, INSERT ON content.tenant_key TO sekisho_ingest, sekisho_delivery, sekisho_policy, sekisho_auth;
+GRANT SELECT, INSERT ON content.tenant_key TO sekisho_ingest, sekisho_delivery, sekisho_policy, sekisho_auth,
+  sekisho_audit, sekisho_notify;
 
 CREATE TABLE content.chunk (
   tenant uuid NOT NULL,

@@ -61,17 +61,35 @@ END $$;
 REVOKE ALL ON FUNCTION sekisho.partition(regclass, text) FROM PUBLIC;
 
 -- A schema's audit intents: what was done, written in the commit that did it. The service inserts and reads, never
--- changes; the sequence per (writer, epoch) has no gap.
+-- changes; the sequence per (writer, epoch) has no gap. audit reads them in the order of xid, up to the oldest
+-- transaction that may still commit: so it meets each exactly once (docs/decisions/0060).
 CREATE FUNCTION sekisho.make_audit_intent(schema_ text, role_ text) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
   EXECUTE format('CREATE TABLE %I.audit_intent (
     tenant uuid NOT NULL, id uuid NOT NULL, writer text NOT NULL, epoch uuid NOT NULL, seq int8 NOT NULL,
     at timestamptz NOT NULL, action text NOT NULL, outcome text NOT NULL, actor bytea NOT NULL,
-    subject uuid NOT NULL, number int4 NOT NULL, detail bytea, traceparent text,
+    source bytea, subject uuid NOT NULL, number int4 NOT NULL, detail bytea, traceparent text,
+    xid xid8 NOT NULL DEFAULT pg_current_xact_id(),
     PRIMARY KEY (tenant, id)) PARTITION BY RANGE (id)', schema_);
   EXECUTE format('CREATE INDEX ON %I.audit_intent (tenant, subject)', schema_);
+  EXECUTE format('CREATE INDEX ON %I.audit_intent (tenant, xid)', schema_);
   PERFORM sekisho.protect(format('%I.audit_intent', schema_)::regclass);
   PERFORM sekisho.partition(format('%I.audit_intent', schema_)::regclass);
   EXECUTE format('GRANT SELECT, INSERT ON %I.audit_intent TO %I', schema_, role_);
+  EXECUTE format('GRANT USAGE ON SCHEMA %I TO sekisho_audit', schema_);
+  EXECUTE format('GRANT SELECT ON %I.audit_intent TO sekisho_audit', schema_);
 END $$;
 REVOKE ALL ON FUNCTION sekisho.make_audit_intent(text, text) FROM PUBLIC;
+
+-- A schema's idempotency keys: stored in the commit of the effect, with the answer (sealed). libs/svc/once.h.
+CREATE FUNCTION sekisho.make_idempotency(schema_ text, role_ text) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  EXECUTE format('CREATE TABLE %I.idempotency (
+    tenant uuid NOT NULL, key bytea NOT NULL, request bytea NOT NULL, reply bytea NOT NULL,
+    made_at timestamptz NOT NULL,
+    PRIMARY KEY (tenant, key))', schema_);
+  EXECUTE format('CREATE INDEX ON %I.idempotency (tenant, made_at)', schema_);
+  PERFORM sekisho.protect(format('%I.idempotency', schema_)::regclass);
+  EXECUTE format('GRANT SELECT, INSERT, DELETE ON %I.idempotency TO %I', schema_, role_);
+END $$;
+REVOKE ALL ON FUNCTION sekisho.make_idempotency(text, text) FROM PUBLIC;
