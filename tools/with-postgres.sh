@@ -4,6 +4,7 @@
 # The server runs as an unprivileged user, listens on a Unix socket only and is gone afterwards. The command finds the
 # superuser's connection string in SEKISHO_TEST_DB; the roles of all services exist, without passwords.
 set -euo pipefail
+roles=$(realpath "$(dirname "$0")/migrate_roles.sql")
 bin=$(echo /usr/lib/postgresql/*/bin | tr ' ' '\n' | sort -V | tail -1)
 dir=$(mktemp -d /tmp/sekisho-pg.XXXXXX)
 as=()
@@ -17,11 +18,6 @@ cd /
 trap '"${as[@]}" "$bin/pg_ctl" -D "$dir/data" -m immediate stop >/dev/null; rm -rf "$dir"' EXIT
 chmod 755 "$dir"
 export SEKISHO_TEST_DB="host=$dir user=postgres dbname=postgres"
-psql -qX "$SEKISHO_TEST_DB" -v ON_ERROR_STOP=1 <<'SQL'
-CREATE ROLE sekisho_owner NOLOGIN;
-CREATE ROLE sekisho_ingest LOGIN; CREATE ROLE sekisho_auth LOGIN; CREATE ROLE sekisho_policy LOGIN;
-CREATE ROLE sekisho_delivery LOGIN; CREATE ROLE sekisho_keeper LOGIN; CREATE ROLE sekisho_api LOGIN;
-GRANT CREATE ON DATABASE postgres TO sekisho_owner;
-SQL
+psql -qX "$SEKISHO_TEST_DB" -v ON_ERROR_STOP=1 -f "$roles"
 cd "$OLDPWD"
 "$@"
