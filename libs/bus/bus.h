@@ -23,6 +23,7 @@ struct bus_options {
 };
 
 #define BUS_PAYLOAD_MAX (8u * 1024 * 1024)
+#define BUS_KEY_MAX	255 /* of an idempotency key */
 
 /* Begins to connect and goes on for ever in the background; a service starts without its bus. */
 enum rc bus_open(const struct bus_options *o, struct bus **out_r, struct err *e) MUST_CHECK;
@@ -32,11 +33,15 @@ void bus_close(struct bus **b);
 bool bus_connected(const struct bus *b);
 const char *bus_service(const struct bus *b);
 
+/* 1 to BUS_KEY_MAX visible ASCII characters. */
+bool bus_key_valid(struct bytes key) MUST_CHECK;
+
 struct bus_request {
 	const char *subject;
-	const struct uuid *tenant; /* NULL: none */
-	const char *traceparent;   /* NULL: none */
-	struct bytes actor_token;  /* empty: none */
+	const struct uuid *tenant;   /* NULL: none */
+	const char *traceparent;     /* NULL: none */
+	struct bytes actor_token;    /* empty: none */
+	const char *idempotency_key; /* 1 to BUS_KEY_MAX visible ASCII characters; NULL or "": none */
 	struct bytes payload;
 	int64_t deadline_ms; /* monotonic */
 	bool may_share;	     /* a question that is answered in a few ms; see bus_call() */
@@ -58,6 +63,7 @@ struct bus_incoming {
 	bool has_tenant;
 	const char *traceparent; /* never NULL: a child of the caller's, or a new one */
 	struct bytes actor_token;
+	const char *idempotency_key; /* never NULL; "": none; see svc/once.h */
 	struct bytes payload;
 	int64_t deadline_ms; /* monotonic, from the caller's header; bounded by 60 s */
 	struct arena *arena;

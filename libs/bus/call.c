@@ -312,7 +312,8 @@ travel(struct callers *cs, const struct bus_request *r, struct arena *a, struct 
 				      .expires_us = clock_wall_us() + clock_left_ms(r->deadline_ms) * 1000,
 				      .traceparent = bytes_str(r->traceparent),
 				      .actor_token = r->actor_token,
-				      .payload = r->payload};
+				      .payload = r->payload,
+				      .idempotency_key = bytes_str(r->idempotency_key)};
 	sem_init(&c.wake, 0, 0);
 	pthread_mutex_lock(&cs->lock);
 	if (board(lane_of(cs, r->subject), &c, r, &words))
@@ -323,12 +324,26 @@ travel(struct callers *cs, const struct bus_request *r, struct arena *a, struct 
 	return rc;
 }
 
+bool
+bus_key_valid(struct bytes key)
+{
+	if (key.n == 0 || key.n > BUS_KEY_MAX)
+		return false;
+	for (size_t i = 0; i < key.n; i++)
+		if (key.p[i] <= 0x20 || key.p[i] >= 0x7f)
+			return false;
+	return true;
+}
+
 enum rc
 bus_call(struct bus *b, const struct bus_request *r, struct arena *a, struct bytes *reply_r, struct err *e)
 {
 	if (r->payload.n > BUS_PAYLOAD_MAX - ENVELOPE_OVERHEAD || r->actor_token.n > ENVELOPE_ACTOR_MAX ||
 	    (r->traceparent != NULL && strlen(r->traceparent) > ENVELOPE_TRACEPARENT_MAX))
 		return err_set(e, RC_LIMIT, "bus: %s: request too large", r->subject);
+	if (r->idempotency_key != NULL && r->idempotency_key[0] != '\0' &&
+	    !bus_key_valid(bytes_str(r->idempotency_key)))
+		return err_set(e, RC_INVALID, "an idempotency key is 1 to %d visible ASCII characters", BUS_KEY_MAX);
 	if (clock_left_ms(r->deadline_ms) == 0)
 		return err_set(e, RC_RETRY, "bus: %s: no time left", r->subject);
 	atomic_fetch_add(&b->calls, 1);

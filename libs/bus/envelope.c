@@ -61,7 +61,7 @@ void
 envelope_add_call(struct buf *b, const struct envelope_call *c)
 {
 	size_t n = field_size(c->tenant) + 1 + varint_size((uint64_t)c->expires_us) + field_size(c->traceparent) +
-		   field_size(c->actor_token) + field_size(c->payload);
+		   field_size(c->actor_token) + field_size(c->payload) + field_size(c->idempotency_key);
 	buf_reserve(b, n + 2 * 10);
 	add_tag(b, 1, WIRE_BYTES);
 	add_varint(b, n);
@@ -71,6 +71,7 @@ envelope_add_call(struct buf *b, const struct envelope_call *c)
 	add_field(b, 3, c->traceparent);
 	add_field(b, 4, c->actor_token);
 	add_field(b, 5, c->payload);
+	add_field(b, 6, c->idempotency_key);
 }
 
 void
@@ -150,7 +151,7 @@ read_call(struct bytes in, struct envelope_call *c)
 	while (in.n > 0) {
 		if (!read_field(&in, &f))
 			return false;
-		bool known = f.number >= 1 && f.number <= 5;
+		bool known = f.number >= 1 && f.number <= 6;
 		if (known && f.type != (f.number == 2 ? WIRE_VARINT : WIRE_BYTES))
 			return false;
 		switch (f.number) {
@@ -169,10 +170,13 @@ read_call(struct bytes in, struct envelope_call *c)
 		case 5:
 			c->payload = f.data;
 			break;
+		case 6:
+			c->idempotency_key = f.data;
+			break;
 		}
 	}
 	return (c->tenant.n == 0 || c->tenant.n == 16) && c->traceparent.n <= ENVELOPE_TRACEPARENT_MAX &&
-	       c->actor_token.n <= ENVELOPE_ACTOR_MAX;
+	       c->actor_token.n <= ENVELOPE_ACTOR_MAX && c->idempotency_key.n <= ENVELOPE_KEY_MAX;
 }
 
 static bool

@@ -11,13 +11,14 @@
 #define ENVELOPE_CALLS_MAX	 64u
 #define ENVELOPE_ACTOR_MAX	 4096u
 #define ENVELOPE_TRACEPARENT_MAX 128u
+#define ENVELOPE_KEY_MAX	 255u
 /* What a call or an answer may add to its payload. */
 #define ENVELOPE_OVERHEAD 8192u
 
 struct envelope_call {
 	struct bytes tenant; /* 16 octets or none */
 	int64_t expires_us;
-	struct bytes traceparent, actor_token, payload;
+	struct bytes traceparent, actor_token, payload, idempotency_key;
 };
 struct envelope_answer {
 	struct bytes rc, text, payload; /* rc empty: ok */

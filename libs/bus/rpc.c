@@ -48,6 +48,12 @@ read_call(const struct envelope_call *c, struct bus_incoming *in, char *tracepar
 	in->traceparent = traceparent;
 	in->actor_token = c->actor_token;
 	in->payload = c->payload;
+	in->idempotency_key = "";
+	if (c->idempotency_key.n > 0) {
+		if (!bus_key_valid(c->idempotency_key))
+			return err_set(e, RC_INVALID, "not an idempotency key");
+		in->idempotency_key = arena_strndup(in->arena, c->idempotency_key.p, c->idempotency_key.n);
+	}
 	int64_t now = clock_wall_us();
 	if (c->expires_us <= now)
 		return err_set(e, RC_RETRY, "past its deadline");
@@ -73,7 +79,9 @@ serve_one(struct workshop *w, const struct envelope_call *c)
 	arena_reset(w->arena);
 	buf_reset(&w->reply);
 	enum rc rc = read_call(c, &in, traceparent, &err);
-	if (rc != RC_OK) {
+	if (rc == RC_INVALID) {
+		atomic_fetch_add(&s->bus->undecodable, 1);
+	} else if (rc != RC_OK) {
 		atomic_fetch_add(&s->bus->expired, 1);
 	} else {
 		rc = s->handler(s->ctx, &in, &w->reply, &err);

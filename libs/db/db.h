@@ -45,6 +45,8 @@ enum rc db_begin(struct db_pool *p, const struct uuid *tenant, int64_t deadline_
 /* REPEATABLE READ, READ ONLY: one snapshot. Such a transaction may go on to another tenant with db_set_tenant(). */
 enum rc db_begin_snapshot(struct db_pool *p, int64_t deadline_ms, struct db_tx **out_r, struct err *e) MUST_CHECK;
 enum rc db_set_tenant(struct db_tx *tx, const struct uuid *tenant, struct err *e) MUST_CHECK;
+/* The tenant whose rows it sees now; NULL: none. */
+const struct uuid *db_tenant(const struct db_tx *tx);
 
 /* RC_OK only if the command tag was COMMIT, without warning 01000, on a live connection (PITFALLS). RC_RETRY with
  * "outcome unknown" in its text when the connection went away during COMMIT. Queued intents are written first.

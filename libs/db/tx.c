@@ -226,6 +226,12 @@ db_set_tenant(struct db_tx *tx, const struct uuid *tenant, struct err *e)
 	return send_and_done(tx, "SELECT set_config('sekisho.tenant', $1, true)", &a, PENDING_EXEC, e);
 }
 
+const struct uuid *
+db_tenant(const struct db_tx *tx)
+{
+	return tx->has_tenant ? &tx->tenant : NULL;
+}
+
 static enum rc
 begin(struct db_pool *p, const char *sql, const struct uuid *tenant, bool snapshot, int64_t deadline_ms,
       struct db_tx **out_r, struct err *e)

@@ -34,6 +34,7 @@ struct svc_request {
 	struct svc *svc;
 	const struct bus_incoming *in; /* payload, tenant, traceparent, deadline, arena */
 	const struct actor *actor;     /* verified; NULL where the table of subjects asks for no permission */
+	struct svc_note *note;	       /* what the record will say of it: svc_record_...() below */
 };
 /* Who may call it, with which permission, and whether a read is recorded stand in proto/subjects.tsv; the skeleton
  * enforces that before the handler sees the request. */
@@ -47,12 +48,20 @@ struct svc_endpoint {
 		.subject = NULL                                                                                        \
 	}
 
+/* For the record of a read or of a failed change, which the skeleton writes (svc/record.h); no-ops where nothing is
+ * recorded. Without svc_record_subject() the subject is the tenant. detail: a JSON object of what was asked for, never
+ * the text of a search, an address or a secret; copied. */
+void svc_record_subject(const struct svc_request *r, const struct uuid *subject);
+void svc_record_detail(const struct svc_request *r, struct bytes detail);
+
+struct svc_once_sql;
 struct svc_program {
-	const char *name;	 /* "ingest" */
-	const char *prefix;	 /* "SEKISHO_INGEST_" */
-	unsigned needs;		 /* enum svc_needs */
-	const char *intent_sql;	 /* DB_INTENT_SQL("ingest") or NULL */
-	const char *db_settings; /* struct db_options.settings or NULL */
+	const char *name;		     /* "ingest" */
+	const char *prefix;		     /* "SEKISHO_INGEST_" */
+	unsigned needs;			     /* enum svc_needs */
+	const char *intent_sql;		     /* DB_INTENT_SQL("ingest") or NULL */
+	const char *db_settings;	     /* struct db_options.settings or NULL */
+	const struct svc_once_sql *once_sql; /* svc/once.h; NULL: no operation has idempotency keys */
 	const struct config_entry *config;
 	const struct svc_endpoint *endpoints; /* may be NULL */
 	struct metric *const *metrics;	      /* NULL-terminated; may be NULL */
