@@ -46,6 +46,7 @@ call(const struct auth_call *c, const char *subject, const void *in, const Proto
 	    .actor_token = c->actor_token,
 	    .payload = {packed, n},
 	    .deadline_ms = c->deadline_ms,
+	    .idempotency_key = c->idempotency_key,
 	    /* Asked for every mail and answered by a look-up; a login takes long on purpose. */
 	    .may_share = strcmp(subject, RPC_AUTH_SENDER) == 0 || strcmp(subject, RPC_AUTH_RECIPIENT) == 0,
 	};
@@ -226,11 +227,12 @@ auth_api_key(const struct auth_call *c, const char *key, const char *client_ip, 
 }
 
 enum rc
-auth_tenant_create(const struct auth_call *c, struct bytes name, struct arena *a, struct uuid *tenant_r,
+auth_tenant_create(const struct auth_call *c, struct bytes name, bool sandbox, struct arena *a, struct uuid *tenant_r,
 		   const char **admin_key_r, struct err *e)
 {
 	Sekisho__Auth__TenantCreateRequest q = SEKISHO__AUTH__TENANT_CREATE_REQUEST__INIT;
 	Sekisho__Auth__TenantCreateReply *p = NULL;
+	q.sandbox = sandbox;
 	enum rc rc = text(name, AUTH_NAME_MAX, a, &q.name, e);
 	if (rc == RC_OK)
 		rc = call(c, RPC_AUTH_TENANT_CREATE, &q, &sekisho__auth__tenant_create_reply__descriptor, a, &p, e);

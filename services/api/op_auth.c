@@ -45,7 +45,7 @@ OP(op_tenants_create)
 		return RC_OK;
 	struct uuid tenant;
 	const char *key;
-	enum rc rc = auth_tenant_create(&c, name, r->arena, &tenant, &key, e);
+	enum rc rc = auth_tenant_create(&c, name, false, r->arena, &tenant, &key, e);
 	if (rc != RC_OK)
 		return rc;
 	struct json_out o = op_begin(w);
