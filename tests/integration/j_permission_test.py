@@ -11,7 +11,7 @@ import pytest
 from lib.nats_raw import Nats, NatsError
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-SERVICES = ("ingest", "auth", "policy", "delivery", "keeper", "api")
+SERVICES = ("ingest", "auth", "policy", "delivery", "keeper", "api", "audit", "notify")
 TENANT = str(uuid.uuid4())
 # Tables with a tenant column and without row-level security: what is found across tenants, and never any content.
 CONTENT_FREE = {"id", "tenant", "consumer", "attempts", "next_at", "message", "number", "kind", "due_at", "lease_until",
@@ -24,7 +24,7 @@ def table():
     rows = []
     for line in (ROOT / "proto/subjects.tsv").read_text().splitlines():
         if line and not line.startswith("#"):
-            kind, _, subject, owner, peers, stream, _, _ = line.split("\t")
+            kind, _, subject, owner, peers, stream, *_ = line.split("\t")
             rows.append((kind, subject, owner, tuple(peers.split(",")), stream))
     return rows
 
