@@ -5,7 +5,7 @@
 #include "evaluate.h"
 
 #include "record.h"
-#include "text.h"
+#include "mail/text.h"
 
 #define STRING_MAX	1000  /* octets of an address or name in a question */
 #define FULL_DETAIL_MAX 20000 /* rules x recipients up to which all matching rules are looked for */

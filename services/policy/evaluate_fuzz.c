@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 #include "policy_testing.h"
-#include "text.h"
+#include "mail/text.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -7,7 +7,7 @@
 
 #include <stdlib.h>
 
-#include "text.h"
+#include "mail/text.h"
 
 const char *
 match_role_str(enum match_role r)

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "text.h"
+#include "mail/text.h"
 
 static bool
 is_ascii(const char *s)

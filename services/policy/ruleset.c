@@ -10,7 +10,7 @@
 
 #include "crypt/crypt.h"
 #include "ruleset_compile.h"
-#include "text.h"
+#include "mail/text.h"
 
 const char *
 ruleset_class_str(enum ruleset_class c)

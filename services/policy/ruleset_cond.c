@@ -3,7 +3,7 @@
  * Conditions: an object with exactly one member, whose name is the kind of condition.
  */
 #include "ruleset_compile.h"
-#include "text.h"
+#include "mail/text.h"
 
 static bool
 compile_array(struct compile *c, const json_t *v, size_t max)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * Many keywords in one pass over a text (Aho and Corasick, 1975): time grows with the text, not with the number of
- * words. Built once per rule set, then read-only. Octets in, octets out: both sides are in normal form (text.h).
+ * words. Built once per rule set, then read-only. Octets in, octets out: both sides are in normal form (mail/text.h).
  */
 #ifndef POLICY_WORDS_H
 #define POLICY_WORDS_H

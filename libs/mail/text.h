@@ -5,8 +5,8 @@
  * written without spaces, so that a line break inside a Japanese word does not hide it. Half and full width, upper and
  * lower case, zero-width characters and wrapping make no difference. Pure; time is linear in the input.
  */
-#ifndef POLICY_TEXT_H
-#define POLICY_TEXT_H
+#ifndef MAIL_TEXT_H
+#define MAIL_TEXT_H
 
 #include "core/arena.h"
 #include "core/bytes.h"

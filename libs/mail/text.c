@@ -4,7 +4,7 @@
  * they are copied. Only what stands between two of them goes through libutf8proc, in pieces whose size is bounded,
  * because reordering a long run of combining marks takes quadratic time there.
  */
-#include "text.h"
+#include "mail/text.h"
 
 #include <stdlib.h>
 #include <utf8proc.h>
