@@ -46,6 +46,7 @@ call(const struct delivery_call *c, const char *subject, const ProtobufCMessage 
 	    .actor_token = c->actor_token,
 	    .payload = bytes_of(packed, protobuf_c_message_pack(request, packed)),
 	    .deadline_ms = c->deadline_ms,
+	    .idempotency_key = c->idempotency_key,
 	};
 	enum rc rc = bus_call(c->bus, &r, a, &reply, e);
 	if (rc != RC_OK)
@@ -250,25 +251,198 @@ delivery_dkim(const struct delivery_call *c, const char *domain, struct arena *a
 	return RC_OK;
 }
 
+static void
+route_in(const Sekisho__Delivery__RouteReply *r, struct delivery_route *out_r)
+{
+	*out_r = (struct delivery_route){
+	    .direction = r->direction,
+	    .smarthost = r->smarthost,
+	    .username = r->username,
+	    .tls = r->tls,
+	    .version = r->version,
+	};
+}
+
+enum rc
+delivery_route_get(const struct delivery_call *c, const char *direction, struct arena *a, struct delivery_route *out_r,
+		   struct err *e)
+{
+	Sekisho__Delivery__RouteGetRequest m = SEKISHO__DELIVERY__ROUTE_GET_REQUEST__INIT;
+	ProtobufCMessage *reply = NULL;
+	m.direction = text(direction);
+	enum rc rc =
+	    call(c, RPC_DELIVERY_ROUTE_GET, &m.base, &sekisho__delivery__route_reply__descriptor, a, &reply, e);
+	if (rc == RC_OK)
+		route_in((const Sekisho__Delivery__RouteReply *)reply, out_r);
+	return rc;
+}
+
+enum rc
+delivery_route_set(const struct delivery_call *c, const struct delivery_route *set, uint64_t if_version,
+		   struct arena *a, struct delivery_route *out_r, struct err *e)
+{
+	Sekisho__Delivery__RouteRequest m = SEKISHO__DELIVERY__ROUTE_REQUEST__INIT;
+	ProtobufCMessage *reply = NULL;
+	m.direction = text(set->direction);
+	m.if_version = if_version;
+	m.smarthost = text(set->smarthost);
+	m.username = text(set->username);
+	m.password = text(set->password);
+	m.tls = text(set->tls);
+	enum rc rc = call(c, RPC_DELIVERY_ROUTE, &m.base, &sekisho__delivery__route_reply__descriptor, a, &reply, e);
+	if (rc == RC_OK)
+		route_in((const Sekisho__Delivery__RouteReply *)reply, out_r);
+	return rc;
+}
+
 enum rc
 delivery_route(const struct delivery_call *c, const char *direction, const struct delivery_route *set, struct arena *a,
 	       struct delivery_route *out_r, struct err *e)
 {
-	Sekisho__Delivery__RouteRequest m = SEKISHO__DELIVERY__ROUTE_REQUEST__INIT;
+	if (set == NULL)
+		return delivery_route_get(c, direction, a, out_r, e);
+	struct delivery_route r = *set;
+	r.direction = direction;
+	return delivery_route_set(c, &r, 0, a, out_r, e);
+}
+
+static void
+settings_in(const ProtobufCMessage *reply, struct delivery_settings *out_r)
+{
+	const Sekisho__Delivery__SettingsReply *r = (const Sekisho__Delivery__SettingsReply *)reply;
+	*out_r = (struct delivery_settings){.uncertain = r->uncertain, .version = r->version};
+}
+
+enum rc
+delivery_settings_get(const struct delivery_call *c, struct arena *a, struct delivery_settings *out_r, struct err *e)
+{
+	Sekisho__Delivery__SettingsGetRequest m = SEKISHO__DELIVERY__SETTINGS_GET_REQUEST__INIT;
 	ProtobufCMessage *reply = NULL;
-	m.direction = text(direction);
-	m.set = set != NULL;
-	if (set != NULL) {
-		m.smarthost = text(set->smarthost);
-		m.username = text(set->username);
-		m.password = text(set->password);
-		m.tls = text(set->tls);
-	}
-	enum rc rc = call(c, RPC_DELIVERY_ROUTE, &m.base, &sekisho__delivery__route_reply__descriptor, a, &reply, e);
+	enum rc rc =
+	    call(c, RPC_DELIVERY_SETTINGS_GET, &m.base, &sekisho__delivery__settings_reply__descriptor, a, &reply, e);
+	if (rc == RC_OK)
+		settings_in(reply, out_r);
+	return rc;
+}
+
+enum rc
+delivery_settings_put(const struct delivery_call *c, const char *uncertain, uint64_t if_version, struct arena *a,
+		      struct delivery_settings *out_r, struct err *e)
+{
+	Sekisho__Delivery__SettingsPutRequest m = SEKISHO__DELIVERY__SETTINGS_PUT_REQUEST__INIT;
+	ProtobufCMessage *reply = NULL;
+	m.if_version = if_version;
+	m.uncertain = text(uncertain);
+	enum rc rc =
+	    call(c, RPC_DELIVERY_SETTINGS_PUT, &m.base, &sekisho__delivery__settings_reply__descriptor, a, &reply, e);
+	if (rc == RC_OK)
+		settings_in(reply, out_r);
+	return rc;
+}
+
+enum rc
+delivery_search(const struct delivery_call *c, const struct delivery_search_query *q, struct arena *a,
+		struct delivery_found *out_r, struct err *e)
+{
+	Sekisho__Delivery__SearchRequest m = SEKISHO__DELIVERY__SEARCH_REQUEST__INIT;
+	ProtobufCMessage *reply = NULL;
+	m.query = text(q->query);
+	m.limit = q->limit;
+	m.cursor = text(q->cursor);
+	m.from_us = q->from_us;
+	m.until_us = q->until_us;
+	m.direction = text(q->direction);
+	enum rc rc = call(c, RPC_DELIVERY_SEARCH, &m.base, &sekisho__delivery__search_reply__descriptor, a, &reply, e);
 	if (rc != RC_OK)
 		return rc;
-	const Sekisho__Delivery__RouteReply *r = (const Sekisho__Delivery__RouteReply *)reply;
-	*out_r = (struct delivery_route){
-	    .direction = r->direction, .smarthost = r->smarthost, .username = r->username, .tls = r->tls};
+	const Sekisho__Delivery__SearchReply *r = (const Sekisho__Delivery__SearchReply *)reply;
+	out_r->indexed_until_us = r->indexed_until_us;
+	return messages_in(r->messages, r->n_messages, r->next_cursor, a, &out_r->messages, e);
+}
+
+/* --- sandbox ----------------------------------------------------------------------------------------------- */
+static enum rc
+sandbox_in(const Sekisho__Delivery__SandboxMail *m, struct arena *a, struct delivery_sandbox_mail *to, struct err *e)
+{
+	if (m == NULL || m->id.len != sizeof(to->id.b) || m->message.len != sizeof(to->message.b))
+		return err_set(e, RC_INTERNAL, "delivery: a mail of the sandbox without id");
+	memcpy(to->id.b, m->id.data, sizeof(to->id.b));
+	memcpy(to->message.b, m->message.data, sizeof(to->message.b));
+	to->at_us = m->at_us;
+	to->mail_from = bytes_of(m->mail_from.data, m->mail_from.len);
+	to->n_recipients = m->n_recipients;
+	to->recipients = arena_new_array(a, struct bytes, m->n_recipients);
+	for (size_t i = 0; i < m->n_recipients; i++)
+		to->recipients[i] = bytes_of(m->recipients[i].data, m->recipients[i].len);
+	to->size = m->size;
+	to->subject = m->subject;
 	return RC_OK;
+}
+
+enum rc
+delivery_sandbox_list(const struct delivery_call *c, uint32_t limit, const char *cursor, const char *recipient,
+		      struct arena *a, struct delivery_sandbox_mails *out_r, struct err *e)
+{
+	Sekisho__Delivery__SandboxListRequest m = SEKISHO__DELIVERY__SANDBOX_LIST_REQUEST__INIT;
+	ProtobufCMessage *reply = NULL;
+	m.limit = limit;
+	m.cursor = text(cursor);
+	m.recipient = text(recipient);
+	enum rc rc = call(c, RPC_DELIVERY_SANDBOX_LIST, &m.base, &sekisho__delivery__sandbox_list_reply__descriptor, a,
+			  &reply, e);
+	if (rc != RC_OK)
+		return rc;
+	const Sekisho__Delivery__SandboxListReply *r = (const Sekisho__Delivery__SandboxListReply *)reply;
+	struct delivery_sandbox_mails out = {.v = arena_new_array(a, struct delivery_sandbox_mail, r->n_mails),
+					     .n = r->n_mails,
+					     .next_cursor = r->next_cursor};
+	for (size_t i = 0; rc == RC_OK && i < r->n_mails; i++)
+		rc = sandbox_in(r->mails[i], a, &out.v[i], e);
+	if (rc == RC_OK)
+		*out_r = out;
+	return rc;
+}
+
+enum rc
+delivery_sandbox_get(const struct delivery_call *c, const struct uuid *id, struct arena *a,
+		     struct delivery_sandbox_mail *out_r, struct bytes *content_r, struct err *e)
+{
+	Sekisho__Delivery__SandboxGetRequest m = SEKISHO__DELIVERY__SANDBOX_GET_REQUEST__INIT;
+	ProtobufCMessage *reply = NULL;
+	m.id = id_out(id);
+	enum rc rc =
+	    call(c, RPC_DELIVERY_SANDBOX_GET, &m.base, &sekisho__delivery__sandbox_get_reply__descriptor, a, &reply, e);
+	if (rc != RC_OK)
+		return rc;
+	const Sekisho__Delivery__SandboxGetReply *r = (const Sekisho__Delivery__SandboxGetReply *)reply;
+	rc = sandbox_in(r->mail, a, out_r, e);
+	if (rc == RC_OK)
+		*content_r = bytes_of(r->content.data, r->content.len);
+	return rc;
+}
+
+/* --- mail born inside --------------------------------------------------------------------------------------- */
+enum rc
+delivery_notice(const struct delivery_call *c, const struct delivery_notice *n, struct uuid *message_r, struct err *e)
+{
+	Sekisho__Delivery__NoticeRequest m = SEKISHO__DELIVERY__NOTICE_REQUEST__INIT;
+	ProtobufCMessage *reply = NULL;
+	struct arena *a = arena_new();
+	m.key = text(n->key);
+	m.to = text(n->to);
+	m.subject = text(n->subject);
+	m.text = text(n->text);
+	m.cause = text(n->cause);
+	m.attachment_name = text(n->attachment_name);
+	m.attachment = (ProtobufCBinaryData){n->attachment.n, (uint8_t *)(uintptr_t)n->attachment.p};
+	enum rc rc = call(c, RPC_DELIVERY_NOTICE, &m.base, &sekisho__delivery__notice_reply__descriptor, a, &reply, e);
+	if (rc == RC_OK) {
+		const Sekisho__Delivery__NoticeReply *r = (const Sekisho__Delivery__NoticeReply *)reply;
+		if (r->message.len == sizeof(message_r->b))
+			memcpy(message_r->b, r->message.data, sizeof(message_r->b));
+		else
+			rc = err_set(e, RC_INTERNAL, "delivery: a notice without id");
+	}
+	arena_free(&a);
+	return rc;
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
  * The only door to `delivery`: messages and what became of each recipient, holds, the queue, signing keys, routes.
- * Blocking; thread-safe. Every call carries an actor token for audience "delivery"; the permission is named at each
- * function. Answers live in the arena given; strings of answers are never NULL; foreign octets are struct bytes.
+ * Blocking; thread-safe. Every call but delivery_notice() carries an actor token for audience "delivery"; the
+ * permission is named at each function. Answers live in the arena given; strings of answers are never NULL; foreign
+ * octets are struct bytes.
  */
 #ifndef CLIENT_DELIVERY_CLIENT_H
 #define CLIENT_DELIVERY_CLIENT_H
@@ -26,8 +27,11 @@ struct delivery_call {
 	struct bus *bus;
 	const struct uuid *tenant;
 	const char *traceparent;  /* may be NULL */
-	struct bytes actor_token; /* audience "delivery" */
+	struct bytes actor_token; /* audience "delivery"; empty for delivery_notice() */
 	int64_t deadline_ms;	  /* monotonic */
+	/* Of the operations that change something (release, discard, dkim, route_set, settings_put): the same key and
+	 * request have one effect and one answer; the key with another request is RC_CONFLICT. NULL or "": none. */
+	const char *idempotency_key;
 };
 
 struct delivery_recipient {
@@ -158,10 +162,87 @@ struct delivery_route {
 	const char *username;  /* "": no AUTH */
 	const char *password;  /* only to set; NULL in answers */
 	const char *tls;       /* "may", "encrypt", "verify" */
+	uint64_t version;      /* counts changes; 0: never set */
 };
-/* route.write. With set NULL only reads the route of that direction. A route without a username drops the password;
- * a username needs tls "encrypt" or "verify". */
+/* route.read. The route of that direction ("outbound", "inbound"); what holds without one when none was ever set. */
+enum rc delivery_route_get(const struct delivery_call *c, const char *direction, struct arena *a,
+			   struct delivery_route *out_r, struct err *e) MUST_CHECK;
+/* route.write. Sets the route of set->direction, and answers what is in force. A route without a username drops the
+ * password; a username needs tls "encrypt" or "verify". if_version 0: whatever it is now; else RC_CONFLICT with
+ * "version is N" when it is another. */
+enum rc delivery_route_set(const struct delivery_call *c, const struct delivery_route *set, uint64_t if_version,
+			   struct arena *a, struct delivery_route *out_r, struct err *e) MUST_CHECK;
+/* The older form of the two: with set NULL it reads. To go when nobody calls it any more. */
 enum rc delivery_route(const struct delivery_call *c, const char *direction, const struct delivery_route *set,
 		       struct arena *a, struct delivery_route *out_r, struct err *e) MUST_CHECK;
+
+struct delivery_settings {
+	const char *uncertain; /* sent, but no answer to the final dot: "retry" (default) or "ask" */
+	uint64_t version;      /* 0: never set */
+};
+/* route.read. */
+enum rc delivery_settings_get(const struct delivery_call *c, struct arena *a, struct delivery_settings *out_r,
+			      struct err *e) MUST_CHECK;
+/* route.write. if_version as for routes. */
+enum rc delivery_settings_put(const struct delivery_call *c, const char *uncertain, uint64_t if_version,
+			      struct arena *a, struct delivery_settings *out_r, struct err *e) MUST_CHECK;
+
+struct delivery_search_query {
+	const char *query;     /* words; "quoted": together in this order; all must occur */
+	uint32_t limit;	       /* 0: DELIVERY_LIST_DEFAULT, at most DELIVERY_LIST_MAX */
+	const char *cursor;    /* "" or NULL: from the newest */
+	int64_t from_us;       /* accepted, inclusive; 0: no bound */
+	int64_t until_us;      /* exclusive; 0: no bound */
+	const char *direction; /* "" or NULL: any */
+};
+struct delivery_found {
+	struct delivery_messages messages; /* newest first, with subject */
+	int64_t indexed_until_us;	   /* messages accepted later may be missing yet; 0: none is */
+};
+/* message.read. RC_INVALID: no word in it, too many, or a cursor that is none. */
+enum rc delivery_search(const struct delivery_call *c, const struct delivery_search_query *q, struct arena *a,
+			struct delivery_found *out_r, struct err *e) MUST_CHECK;
+
+/* --- what the sink of a sandbox tenant received ----------------------------------------------------------- */
+struct delivery_sandbox_mail {
+	struct uuid id;	     /* of this transaction at the sink */
+	struct uuid message; /* it came from */
+	int64_t at_us;
+	struct bytes mail_from; /* empty: null sender */
+	struct bytes *recipients;
+	size_t n_recipients;
+	uint64_t size; /* octets of the content */
+	const char *subject;
+};
+struct delivery_sandbox_mails {
+	struct delivery_sandbox_mail *v;
+	size_t n;
+	const char *next_cursor; /* "": no more */
+};
+/* message.read. Newest first. recipient "" or NULL: any; else exact. limit and cursor as in delivery_list(). Empty for
+ * tenants that are no sandbox. */
+enum rc delivery_sandbox_list(const struct delivery_call *c, uint32_t limit, const char *cursor, const char *recipient,
+			      struct arena *a, struct delivery_sandbox_mails *out_r, struct err *e) MUST_CHECK;
+/* message.read. content_r: as a receiving server would have got it, octet for octet. RC_NOT_FOUND. */
+enum rc delivery_sandbox_get(const struct delivery_call *c, const struct uuid *id, struct arena *a,
+			     struct delivery_sandbox_mail *out_r, struct bytes *content_r, struct err *e) MUST_CHECK;
+
+/* --- mail born inside --------------------------------------------------------------------------------------- */
+#define DELIVERY_NOTICE_KEY_MAX	       200
+#define DELIVERY_NOTICE_SUBJECT_MAX    400	     /* octets of UTF-8, one line */
+#define DELIVERY_NOTICE_TEXT_MAX       (256u * 1024) /* octets of UTF-8 */
+#define DELIVERY_NOTICE_ATTACHMENT_MAX (1024u * 1024)
+struct delivery_notice {
+	const char *key;     /* the same key makes the same mail once per tenant */
+	const char *to;	     /* one address */
+	const char *subject; /* UTF-8, one line */
+	const char *text;    /* UTF-8; lines end in \n */
+	const char *cause;   /* "audit.head", ...: cause of the added recipient; a-z, digits, dots, underscores */
+	const char *attachment_name; /* NULL or "": none */
+	struct bytes attachment;     /* text/plain */
+};
+/* Services only, no token: a mail of class system to a person. message_r: its id, the same for the same key. */
+enum rc delivery_notice(const struct delivery_call *c, const struct delivery_notice *n, struct uuid *message_r,
+			struct err *e) MUST_CHECK;
 
 #endif

@@ -10,6 +10,7 @@
 #include "core/clock.h"
 #include "delivery.h"
 #include "schedule.h"
+#include "svc/once.h"
 
 #define NUMBERS_MAX 2000
 #define REASON_MAX  400
@@ -58,6 +59,7 @@ act_on(struct act *x, const struct store_leg *l, bool asked_by_number)
 	}
 	c->action = x->action;
 	c->actor = bytes_str(x->r->actor->name);
+	c->source = bytes_str(x->r->actor->from);
 	c->detail = x->detail;
 	c->row.now.decided_by = c->actor;
 	c->row.now.due_us = DB_TIME_NULL;
@@ -99,8 +101,7 @@ decode(struct act *x, struct uuid *id_r, const Sekisho__Delivery__ActRequest **q
 		return err_set(e, RC_INVALID, "too many recipients, or the reason is too long");
 	memcpy(id_r->b, q->id.data, sizeof(id_r->b));
 	buf_init(&b, 0);
-	buf_add_str(&b, "{\"by\":\"operator\",\"from\":");
-	buf_add_json(&b, bytes_str(r->actor->from));
+	buf_add_str(&b, "{\"by\":\"operator\"");
 	if (q->reason[0] != '\0') {
 		buf_add_str(&b, ",\"reason\":");
 		buf_add_json(&b, bytes_str(q->reason));
@@ -112,10 +113,50 @@ decode(struct act *x, struct uuid *id_r, const Sekisho__Delivery__ActRequest **q
 	return RC_OK;
 }
 
+/* Asked for, and nothing was there to be done: that too is on the record. */
+static enum rc
+record_nothing(struct act *x, struct db_tx *tx, const struct uuid *id, struct err *e)
+{
+	struct audit_intent i = {
+	    .action = x->event == LEG_ON_RELEASE ? "delivery.release" : "delivery.discard",
+	    .outcome = rc_str(RC_CONFLICT),
+	    .actor = bytes_str(x->r->actor->name),
+	    .source = bytes_str(x->r->actor->from),
+	    .subject = *id,
+	    .number = -1,
+	    .at_us = x->now_us,
+	    .detail = x->detail,
+	    .traceparent = x->r->in->traceparent,
+	};
+	return db_intent(tx, &i, e);
+}
+
+/* The due rows of the message are locked. */
+static enum rc
+act_locked(struct act *x, struct db_tx *tx, const struct uuid *id, const Sekisho__Delivery__ActRequest *q,
+	   struct err *e)
+{
+	const struct svc_request *r = x->r;
+	struct arena *a = r->in->arena;
+	x->changes = arena_new_array(a, struct change, x->view.n_legs);
+	x->reply.results = arena_new_array(a, Sekisho__Delivery__ActResult *, x->view.n_legs + q->n_numbers);
+	if (q->n_numbers > 0)
+		act_on_numbers(x, q->numbers, q->n_numbers);
+	else
+		for (size_t i = 0; i < x->view.n_legs; i++)
+			act_on(x, &x->view.legs[i], false);
+	if (x->n_changes == 0)
+		return record_nothing(x, tx, id, e);
+	enum rc rc = changes_apply(tx, r->svc->content, &r->in->tenant, NULL, x->changes, x->n_changes, x->now_us, e);
+	for (size_t i = 0; rc == RC_OK && i < x->n_changes; i++)
+		if (!x->changes[i].row.done) /* under the lock only a bug could */
+			rc = err_set(e, RC_RETRY, "a recipient changed meanwhile");
+	return rc;
+}
+
 static enum rc
 act(const struct svc_request *r, enum leg_event event, const char *action, struct buf *reply, struct err *e)
 {
-	struct arena *a = r->in->arena;
 	struct act x = {.r = r,
 			.event = event,
 			.action = action,
@@ -124,35 +165,31 @@ act(const struct svc_request *r, enum leg_event event, const char *action, struc
 	const Sekisho__Delivery__ActRequest *q = NULL;
 	struct db_tx *tx = NULL;
 	struct uuid id;
+	bool again = false;
 	if (!r->in->has_tenant)
 		return err_set(e, RC_DENIED, "only for a tenant");
 	enum rc rc = decode(&x, &id, &q, e);
 	if (rc == RC_OK)
+		svc_record_subject(r, &id);
+	if (rc == RC_OK)
 		rc = db_begin(r->svc->db, &r->in->tenant, r->in->deadline_ms, &tx, e);
 	if (rc == RC_OK)
-		rc = store_show(tx, &r->in->tenant, &id, true, a, &x.view, e);
-	if (rc != RC_OK)
-		goto out;
-	x.changes = arena_new_array(a, struct change, x.view.n_legs);
-	x.reply.results = arena_new_array(a, Sekisho__Delivery__ActResult *, x.view.n_legs + q->n_numbers);
-	if (q->n_numbers > 0)
-		act_on_numbers(&x, q->numbers, q->n_numbers);
-	else
-		for (size_t i = 0; i < x.view.n_legs; i++)
-			act_on(&x, &x.view.legs[i], false);
-	if (x.n_changes > 0) {
-		rc = changes_apply(tx, r->svc->content, &r->in->tenant, NULL, x.changes, x.n_changes, x.now_us, e);
-		for (size_t i = 0; rc == RC_OK && i < x.n_changes; i++)
-			if (!x.changes[i].row.done) /* under the lock only a bug could */
-				rc = err_set(e, RC_RETRY, "a recipient changed meanwhile");
+		rc = svc_once_begin(r, tx, reply, &again, e);
+	if (rc == RC_OK && !again) {
+		rc = store_show(tx, &r->in->tenant, &id, true, r->in->arena, &x.view, e);
+		if (rc == RC_OK)
+			rc = act_locked(&x, tx, &id, q, e);
+		if (rc == RC_OK)
+			rc = codec_pack(&x.reply.base, reply, e);
+		if (rc == RC_OK)
+			rc = svc_once_end(r, tx, buf_bytes(reply), e);
 		if (rc == RC_OK)
 			rc = db_commit(&tx, e);
 	}
+	db_end(&tx);
 	if (rc == RC_OK && x.n_changes > 0)
 		scheduler_wake(delivery.scheduler);
-out:
-	db_end(&tx);
-	return rc == RC_OK ? codec_pack(&x.reply.base, reply, e) : rc;
+	return rc;
 }
 
 enum rc

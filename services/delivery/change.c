@@ -40,6 +40,7 @@ record(struct db_tx *tx, const struct change *c, int64_t now_us, struct err *e)
 	    .action = c->action,
 	    .outcome = "ok",
 	    .actor = c->actor,
+	    .source = c->source,
 	    .subject = c->row.message,
 	    .number = c->row.now.number,
 	    .at_us = now_us,

@@ -15,6 +15,7 @@ struct change {
 	const struct store_message *message;
 	const char *action; /* audit intent; NULL: none (taking and giving back a lease) */
 	struct bytes actor;
+	struct bytes source; /* address the actor came from; empty: from inside */
 	struct bytes detail; /* JSON object or empty */
 	enum change_report report;
 	const char *status; /* enhanced code when there is no reply that has one; may be NULL */

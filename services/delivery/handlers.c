@@ -177,6 +177,7 @@ handle_show(const struct svc_request *r, struct buf *reply, struct err *e)
 	if (q == NULL || q->id.len != sizeof(id.b))
 		return err_set(e, RC_INVALID, "request does not decode");
 	memcpy(id.b, q->id.data, sizeof(id.b));
+	svc_record_subject(r, &id);
 	struct db_tx *tx = NULL;
 	enum rc rc = begin(r, &tx, e);
 	if (rc == RC_OK)

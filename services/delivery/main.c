@@ -13,6 +13,7 @@
 #include "dns.h"
 #include "handlers.h"
 #include "signers.h"
+#include "store.h"
 #include "lanes.h"
 #include "metrics.h"
 #include "results.h"
@@ -64,6 +65,9 @@ static const struct svc_endpoint endpoints[] = {
     {RPC_DELIVERY_QUEUE, handle_queue},
     {RPC_DELIVERY_DKIM, handle_dkim},
     {RPC_DELIVERY_ROUTE, handle_route},
+    {RPC_DELIVERY_ROUTE_GET, handle_route_get},
+    {RPC_DELIVERY_SETTINGS_GET, handle_settings_get},
+    {RPC_DELIVERY_SETTINGS_PUT, handle_settings_put},
     SVC_ENDPOINTS_END,
 };
 
@@ -131,6 +135,7 @@ main(int argc, char **argv)
 	    .intent_sql = DB_INTENT_SQL("delivery"),
 	    /* Every statement of ours goes by an index and joins a handful of rows: docs/decisions/0023. */
 	    .db_settings = "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off",
+	    .once_sql = &store_once_sql,
 	    .config = config,
 	    .endpoints = endpoints,
 	    .metrics = delivery_metrics,

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * All SQL of delivery, behind plain structs: store_accept.c (what arrives), store_legs.c (claims and every change of a
- * leg), store_view.c (what people look at), store_keys.c (signing keys and routes). Everything read lies in the arena
+ * leg), store_view.c (what people look at), store_keys.c (signing keys), store_choices.c (routes and
+ * settings). Everything read lies in the arena
  * given. Every function works inside a transaction of its tenant unless it takes a pool.
  */
 #ifndef DELIVERY_STORE_H
@@ -185,11 +186,27 @@ struct store_route {
 	const char *direction; /* "outbound", "inbound" */
 	struct bytes smarthost, username, sealed_password;
 	const char *tls;
+	int64_t version; /* counts changes */
 };
 /* RC_OK with *found_r false when there is none. */
 enum rc store_route(struct db_tx *tx, const struct uuid *tenant, const char *direction, struct arena *a,
 		    struct store_route *out_r, bool *found_r, struct err *e) MUST_CHECK;
-enum rc store_route_set(struct db_tx *tx, const struct uuid *tenant, const struct store_route *r, int64_t now_us,
-			struct err *e) MUST_CHECK;
+/* if_version 0: whatever it is now; else RC_CONFLICT "version is N" when it is another. */
+enum rc store_route_set(struct db_tx *tx, const struct uuid *tenant, const struct store_route *r, int64_t if_version,
+			int64_t now_us, int64_t *version_r, struct err *e) MUST_CHECK;
+
+struct store_settings {
+	const char *uncertain; /* "retry", "ask" */
+	int64_t version;       /* 0: never set */
+};
+enum rc store_settings(struct db_tx *tx, const struct uuid *tenant, struct arena *a, struct store_settings *out_r,
+		       struct err *e) MUST_CHECK;
+/* if_version as for routes. */
+enum rc store_settings_put(struct db_tx *tx, const struct uuid *tenant, const char *uncertain, int64_t if_version,
+			   int64_t *version_r, struct err *e) MUST_CHECK;
+
+/* For idempotency keys. */
+struct svc_once_sql;
+extern const struct svc_once_sql store_once_sql;
 
 #endif

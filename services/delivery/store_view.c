@@ -33,9 +33,10 @@ static const char SQL_SHOW[] = "SELECT " STORE_MESSAGE_COLUMNS ", " STORE_LEG_CO
 			       " FROM delivery.message m JOIN delivery.leg l ON l.tenant = $1 AND l.message = m.id "
 			       "WHERE m.tenant = $1 AND m.id = $2 ORDER BY l.number LIMIT $3";
 
+/* What became of it, not who looked at it: that is for readers of the record. */
 static const char SQL_TIMELINE[] =
     "SELECT at, action, outcome, traceparent, actor, detail, number FROM delivery.audit_intent "
-    "WHERE tenant = $1 AND subject = $2 ORDER BY at, id LIMIT 5000";
+    "WHERE tenant = $1 AND subject = $2 AND left(action, 9) <> 'delivery.' ORDER BY at, id LIMIT 5000";
 
 static const char SQL_QUEUE[] =
     "SELECT l.domain, l.state, count(*)::int8, min(m.accepted_at), min(l.due_at) FROM delivery.due d "

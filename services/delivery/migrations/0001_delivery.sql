@@ -105,6 +105,7 @@ CREATE TABLE delivery.route (
   sealed_password bytea,
   tls text NOT NULL CHECK (tls IN ('may', 'encrypt', 'verify')),
   changed_at timestamptz NOT NULL,
+  version int8 NOT NULL DEFAULT 1,   -- counts changes
   PRIMARY KEY (tenant, direction)
 );
 SELECT sekisho.protect('delivery.route');
@@ -113,10 +114,11 @@ GRANT SELECT, INSERT, UPDATE ON delivery.route TO sekisho_delivery;
 -- What follows when the answer to the final dot is unknown; no row: retry.
 CREATE TABLE delivery.setting (
   tenant uuid PRIMARY KEY,
-  uncertain text NOT NULL CHECK (uncertain IN ('retry', 'ask'))
+  uncertain text NOT NULL CHECK (uncertain IN ('retry', 'ask')),
+  version int8 NOT NULL DEFAULT 1    -- counts changes
 );
 SELECT sekisho.protect('delivery.setting');
-GRANT SELECT ON delivery.setting TO sekisho_delivery;
+GRANT SELECT, INSERT, UPDATE ON delivery.setting TO sekisho_delivery;
 
 CREATE TABLE delivery.poison (
   tenant uuid NOT NULL,
@@ -130,3 +132,4 @@ SELECT sekisho.protect('delivery.poison');
 GRANT SELECT, INSERT ON delivery.poison TO sekisho_delivery;
 
 SELECT sekisho.make_audit_intent('delivery', 'sekisho_delivery');
+SELECT sekisho.make_idempotency('delivery', 'sekisho_delivery');
