@@ -10,6 +10,7 @@ From proto/permissions.tsv: the permissions and the roles that are there in ever
 """
 import json
 import pathlib
+import re
 import sys
 
 TABLE = pathlib.Path(__file__).resolve().parent.parent / "proto" / "subjects.tsv"
@@ -110,6 +111,12 @@ def permissions(table):
     return allow
 
 
+def descriptor(message):
+    """As protobuf-c names it: auth.ApiKeyRequest -> sekisho__auth__api_key_request__descriptor"""
+    package, name = message.split(".")
+    return f"sekisho__{package}__{re.sub('(?<!^)(?=[A-Z])', '_', name).lower()}__descriptor"
+
+
 def write_c(table, header, source):
     h = ["/* Made from proto/subjects.tsv. */", "#ifndef SUBJECTS_H", "#define SUBJECTS_H", ""]
     for r in table:
@@ -117,8 +124,9 @@ def write_c(table, header, source):
         h.append(f'#define {r["constant"]} "{r["subject"]}"')
     h += ["", "/* What libs/svc asks for before it hands a request on. NULL permission: called by services for themselves;",
           ' * "*": any valid token. */', "enum subject_record { SUBJECT_RECORD_NONE, SUBJECT_RECORD_READ, SUBJECT_RECORD_CHANGE };",
-          "struct subject_rpc {", "\tconst char *subject;", '\tconst char *operation; /* "delivery.list", the action on the record */',
-          "\tconst char *permission;", "\tenum subject_record record;", "};", "/* Ended by a NULL subject. */",
+          "struct ProtobufCMessageDescriptor;", "struct subject_rpc {", "\tconst char *subject;", '\tconst char *operation; /* "delivery.list", the action on the record */',
+          "\tconst char *permission;", "\tenum subject_record record;",
+          "\tconst struct ProtobufCMessageDescriptor *request; /* for protobuf-c; see svc/asked.c */", "};", "/* Ended by a NULL subject. */",
           "extern const struct subject_rpc subject_rpcs[];", "", "struct subject_permission {", "\tconst char *name;",
           "\tconst char *roles; /* built-in ones beside administrator, each with a space before and behind */",
           "\tint platform;      /* the platform's own keys only */", "};", "/* Ended by a NULL name. */",
@@ -129,7 +137,8 @@ def write_c(table, header, source):
           "/* Ended by a NULL name. */", "extern const struct subject_stream subject_streams[];",
           "/* Where a consumer of a stream gets its messages: deliver.<service>.<stream> */",
           '#define SUBJECT_DELIVER(service, stream) "deliver." service "." stream', "", "#endif", ""]
-    c = ["/* Made from proto/subjects.tsv. */", '#include "subjects.h"', "", "#include <stddef.h>", ""]
+    c = ["/* Made from proto/subjects.tsv. */", '#include "subjects.h"', "", "#include <stddef.h>", "", "#include <protobuf-c/protobuf-c.h>", ""]
+    c += sorted({f"extern const ProtobufCMessageDescriptor {descriptor(r['proto'])};" for r in table if r["kind"] == "rpc"}) + [""]
     all_streams = streams(table)
     for name, (subjects, consumers) in all_streams.items():
         c.append(f"static const char *const subjects_{name}[] = {{" + ", ".join(f'"{s}"' for s in subjects) + ", NULL};")
@@ -141,8 +150,8 @@ def write_c(table, header, source):
         if r["kind"] == "rpc":
             permission = "NULL" if r["permission"] == "-" else f'"{r["permission"]}"'
             record = {"-": "NONE", "read": "READ", "change": "CHANGE"}[r["record"]]
-            c.append(f'\t{{"{r["subject"]}", "{r["subject"].removeprefix("rpc.v1.")}", {permission}, SUBJECT_RECORD_{record}}},')
-    c += ["\t{NULL, NULL, NULL, SUBJECT_RECORD_NONE},", "};", "", "const struct subject_permission subject_permissions[] = {"]
+            c.append(f'\t{{"{r["subject"]}", "{r["subject"].removeprefix("rpc.v1.")}", {permission}, SUBJECT_RECORD_{record}, &{descriptor(r["proto"])}}},')
+    c += ["\t{NULL, NULL, NULL, SUBJECT_RECORD_NONE, NULL},", "};", "", "const struct subject_permission subject_permissions[] = {"]
     for name, roles, *_ in permission_rows():
         platform = "platform" in roles
         text = "" if platform or not roles else " " + " ".join(roles) + " "

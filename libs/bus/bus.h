@@ -65,6 +65,7 @@ struct bus_incoming {
 	struct bytes actor_token;
 	const char *idempotency_key; /* never NULL; "": none; see svc/once.h */
 	struct bytes payload;
+	const char *caller;  /* service that the answer goes to; "": not one of ours */
 	int64_t deadline_ms; /* monotonic, from the caller's header; bounded by 60 s */
 	struct arena *arena;
 };

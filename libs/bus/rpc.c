@@ -5,6 +5,7 @@
  */
 #include "bus/rpc_internal.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -31,6 +32,7 @@ struct workshop {
 	struct server *server;
 	struct arena *arena;
 	struct buf reply, out;
+	char caller[32];
 };
 
 /* Pointers of in lead into c and traceparent. */
@@ -75,7 +77,7 @@ serve_one(struct workshop *w, const struct envelope_call *c)
 	char traceparent[TRACEPARENT_SIZE];
 	struct server *s = w->server;
 	struct err err = {.rc = RC_INTERNAL, .file = __FILE__};
-	struct bus_incoming in = {.subject = s->subject, .arena = w->arena};
+	struct bus_incoming in = {.subject = s->subject, .arena = w->arena, .caller = w->caller};
 	arena_reset(w->arena);
 	buf_reset(&w->reply);
 	enum rc rc = read_call(c, &in, traceparent, &err);
@@ -99,6 +101,20 @@ serve_one(struct workshop *w, const struct envelope_call *c)
 	envelope_add_answer(&w->out, &a);
 }
 
+/* An inbox is _INBOX_<service>.<id>...; only that service can listen there. */
+static void
+read_caller(const char *to, char *caller, size_t size)
+{
+	static const char prefix[] = "_INBOX_";
+	caller[0] = '\0';
+	if (to == NULL || strncmp(to, prefix, sizeof(prefix) - 1) != 0)
+		return;
+	to += sizeof(prefix) - 1;
+	size_t n = strcspn(to, ".");
+	if (n < size && strspn(to, "abcdefghijklmnopqrstuvwxyz") == n)
+		snprintf(caller, size, "%.*s", (int)n, to);
+}
+
 /* A message that does not decode gets no answers: its callers see that they do not fit. */
 static void
 serve_message(struct workshop *w, natsMsg *m)
@@ -108,6 +124,7 @@ serve_message(struct workshop *w, natsMsg *m)
 	struct err err = {0};
 	size_t n = 0;
 	buf_reset(&w->out);
+	read_caller(natsMsg_GetReply(m), w->caller, sizeof(w->caller));
 	enum rc rc = envelope_read_calls(bytes_of(natsMsg_GetData(m), (size_t)natsMsg_GetDataLength(m)), calls,
 					 ENVELOPE_CALLS_MAX, &n, &err);
 	if (rc != RC_OK) {

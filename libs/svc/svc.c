@@ -14,11 +14,13 @@
 
 #include "core/clock.h"
 #include "core/log.h"
-#include "subjects.h"
 #include "svc/health.h"
+#include "svc/record.h"
+#include "svc/svc_internal.h"
 
-#define DRAIN_MS      20000
-#define READY_PING_MS 1000
+#define DRAIN_MS       20000
+#define READY_PING_MS  1000
+#define PEOPLE_THREADS 4 /* per endpoint */
 
 static volatile sig_atomic_t stopping;
 
@@ -32,7 +34,7 @@ struct running {
 	const struct svc_program *program;
 	struct svc svc;
 	struct health *health;
-	struct metric *const *tables[3];
+	struct metric *const *tables[4];
 	struct bound *bound;
 	bool started;
 };
@@ -63,44 +65,9 @@ static struct metric bus_metric = {
     .values = bus_labels,
     .collect = collect_bus,
 };
-static struct metric rpc_seconds = {
-    .name = "sekisho_rpc_duration_seconds",
-    .type = METRIC_HISTOGRAM,
-    .help = "Time this service took to answer a request.",
-};
-static struct metric *const own_metrics[] = {&bus_metric, &rpc_seconds, NULL};
+static struct metric *const own_metrics[] = {&bus_metric, NULL};
 
 /* --- endpoints ------------------------------------------------------------------------------------------------ */
-struct bound {
-	struct svc *svc;
-	const struct svc_endpoint *endpoint;
-	const struct subject_rpc *rule;
-};
-
-static enum rc
-on_request(void *ctx, const struct bus_incoming *given, struct buf *reply, struct err *e)
-{
-	const struct bound *b = ctx;
-	struct bus_incoming in = *given;
-	struct actor actor;
-	struct svc_request r = {.svc = b->svc, .in = &in};
-	const char *permission = b->rule->permission;
-	int64_t began = clock_wall_us();
-	if (permission != NULL) {
-		enum rc rc = actor_verify(b->svc->actors, in.actor_token, b->svc->name, began, in.arena, &actor, e);
-		if (rc != RC_OK)
-			return rc == RC_INVALID ? err_set(e, RC_DENIED, "no valid actor token") : rc;
-		if (strcmp(permission, "*") != 0 && !actor_may(&actor, permission))
-			return err_set(e, RC_DENIED, "permission %s is missing", permission);
-		r.actor = &actor;
-		in.tenant = actor.tenant; /* never what the caller says beside it */
-		in.has_tenant = !uuid_is_nil(&actor.tenant);
-	}
-	enum rc rc = b->endpoint->handle(&r, reply, e);
-	metric_observe_us(&rpc_seconds, clock_wall_us() - began);
-	return rc;
-}
-
 static const struct subject_rpc *
 rule_of(const char *subject)
 {
@@ -124,9 +91,9 @@ serve_all(struct running *r, struct err *e)
 	for (size_t i = 0; i < n; i++) {
 		const struct svc_endpoint *p = &r->program->endpoints[i];
 		r->bound[i] = (struct bound){.svc = &r->svc, .endpoint = p, .rule = rule_of(p->subject)};
-		/* What services ask of each other is the hot path; what people ask is not. */
-		int threads = r->bound[i].rule->permission == NULL ? (int)common.threads : 2;
-		enum rc rc = bus_serve(r->svc.bus, p->subject, threads, on_request, &r->bound[i], e);
+		/* What services ask of each other is the hot path; what people ask waits for its record. */
+		int threads = r->bound[i].rule->permission == NULL ? (int)common.threads : PEOPLE_THREADS;
+		enum rc rc = bus_serve(r->svc.bus, p->subject, threads, request_handle, &r->bound[i], e);
 		if (rc != RC_OK)
 			return rc;
 	}
@@ -245,6 +212,8 @@ open_parts(struct running *r, struct err *e)
 				       .intent_sql = p->intent_sql,
 				       .settings = p->db_settings};
 		rc = db_pool_new(&o, &s->db, e);
+		if (rc == RC_OK && p->intent_sql != NULL)
+			s->recorder = recorder_new(s->db);
 	}
 	if (rc == RC_OK && (p->needs & SVC_CONTENT))
 		rc = content_open(common.kek, s->db, &s->content, e);
@@ -269,6 +238,7 @@ close_parts(struct running *r)
 		r->program->done(&r->svc);
 	bus_close(&r->svc.bus);
 	health_close(&r->health);
+	recorder_free(&r->svc.recorder);
 	actor_verifier_free(&r->svc.actors);
 	content_free(&r->svc.content);
 	db_pool_free(&r->svc.db);
@@ -307,8 +277,10 @@ svc_main(const struct svc_program *p, int argc, char **argv)
 	r.program = p;
 	r.svc.name = p->name;
 	r.svc.threads = common.threads;
+	r.svc.once_sql = p->once_sql;
 	r.tables[0] = own_metrics;
-	r.tables[1] = p->metrics;
+	r.tables[1] = request_metrics;
+	r.tables[2] = p->metrics;
 	the_one = &r;
 	enum rc rc = open_parts(&r, &err);
 	if (rc == RC_OK && p->init != NULL)

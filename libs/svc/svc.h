@@ -18,6 +18,9 @@
 #include "db/db.h"
 #include "svc/metrics.h"
 
+struct recorder;
+struct svc_once_sql;
+
 /* What the skeleton owns and lends. */
 struct svc {
 	const char *name;
@@ -25,7 +28,9 @@ struct svc {
 	struct bus *bus;	       /* NULL without SVC_BUS */
 	struct content *content;       /* NULL without SVC_CONTENT */
 	struct actor_verifier *actors; /* NULL without SVC_ACTORS */
-	int64_t threads;	       /* SEKISHO_<SERVICE>_THREADS */
+	struct recorder *recorder;     /* svc/record.h; NULL: nothing is recorded (no database) */
+	const struct svc_once_sql *once_sql;
+	int64_t threads; /* SEKISHO_<SERVICE>_THREADS */
 };
 
 enum svc_needs { SVC_DB = 1, SVC_BUS = 2, SVC_CONTENT = 4, SVC_ACTORS = 8 };
@@ -48,13 +53,16 @@ struct svc_endpoint {
 		.subject = NULL                                                                                        \
 	}
 
-/* For the record of a read or of a failed change, which the skeleton writes (svc/record.h); no-ops where nothing is
- * recorded. Without svc_record_subject() the subject is the tenant. detail: a JSON object of what was asked for, never
- * the text of a search, an address or a secret; copied. */
+/* For the record of a read or of a failed change, which the skeleton writes (libs/svc/request.c); no-ops where nothing
+ * is recorded. Both are for what the request itself does not say: without them the subject is the id that was asked
+ * for, or the tenant, and the detail is made from the request (libs/svc/asked.c). detail: a JSON object of what was
+ * asked for, never words of a search or a secret; copied. */
 void svc_record_subject(const struct svc_request *r, const struct uuid *subject);
 void svc_record_detail(const struct svc_request *r, struct bytes detail);
 
-struct svc_once_sql;
+/* Who acted, as every intent says it: the account's id; a key without a person: its name. */
+const char *svc_actor_text(const struct actor *actor, struct arena *a);
+
 struct svc_program {
 	const char *name;		     /* "ingest" */
 	const char *prefix;		     /* "SEKISHO_INGEST_" */
