@@ -18,7 +18,7 @@ DOORS = {
     "gmime/gmime.h": ("libs/facts", "services/scan"),
     "microhttpd.h": ("libs/svc", "services/api"),
     "sodium.h": ("libs/crypt", "libs/bus", "services/auth"),
-    "curl/curl.h": ("libs/content", "cli"),
+    "curl/curl.h": ("libs/content", "cli", "services/notify"),
 }
 # scan has neither bus nor database (and libclamav's licence wants nats.c elsewhere).
 SCAN_SIDE = ("services/scan", "libs/facts")
