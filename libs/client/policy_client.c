@@ -164,6 +164,29 @@ policy_get(const struct policy_call *c, uint64_t version, struct arena *a, struc
 }
 
 enum rc
+policy_versions(const struct policy_call *c, uint32_t limit, const char *cursor, struct arena *a,
+		struct policy_version **v_r, size_t *n_r, const char **next_r, struct err *e)
+{
+	Sekisho__Policy__VersionsRequest in = SEKISHO__POLICY__VERSIONS_REQUEST__INIT;
+	in.limit = limit;
+	in.cursor = (char *)cursor;
+	void *reply;
+	enum rc rc =
+	    call(c, RPC_POLICY_VERSIONS, true, &in.base, &sekisho__policy__versions_reply__descriptor, a, &reply, e);
+	if (rc != RC_OK)
+		return rc;
+	const Sekisho__Policy__VersionsReply *p = reply;
+	struct policy_version *v = arena_new_array(a, struct policy_version, p->n_versions + 1);
+	for (size_t i = 0; i < p->n_versions; i++)
+		v[i] = (struct policy_version){p->versions[i]->version, p->versions[i]->made_us,
+					       p->versions[i]->made_by, p->versions[i]->rules, p->versions[i]->active};
+	*v_r = v;
+	*n_r = p->n_versions;
+	*next_r = p->next_cursor;
+	return RC_OK;
+}
+
+enum rc
 policy_put(const struct policy_call *c, struct bytes json, const uint64_t *if_version, struct arena *a,
 	   uint64_t *version_r, struct policy_findings *findings_r, struct err *e)
 {

@@ -35,7 +35,7 @@ struct policy_call {
 	struct bus *bus;
 	const struct uuid *tenant;
 	const char *traceparent;  /* may be NULL */
-	struct bytes actor_token; /* for get, put and check; unused by evaluate */
+	struct bytes actor_token; /* unused by evaluate */
 	int64_t deadline_ms;	  /* monotonic */
 };
 
@@ -78,6 +78,18 @@ struct policy_document {
 	int64_t activated_us;	  /* 0 for version 0 */
 	const char *activated_by; /* "" for version 0 */
 };
+
+#define POLICY_VERSIONS_MAX 200
+struct policy_version {
+	uint64_t version;
+	int64_t activated_us;
+	const char *activated_by;
+	uint32_t rules; /* how many are enabled */
+	bool active;
+};
+/* Newest first. limit 0: 50; at most POLICY_VERSIONS_MAX. cursor "": from the beginning; *next_r is "" at the end. */
+enum rc policy_versions(const struct policy_call *c, uint32_t limit, const char *cursor, struct arena *a,
+			struct policy_version **v_r, size_t *n_r, const char **next_r, struct err *e) MUST_CHECK;
 
 /* Something to say about a document: pointer is an RFC 6901 JSON pointer into it ("" is the whole document). */
 struct policy_finding {

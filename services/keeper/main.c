@@ -44,6 +44,7 @@ static const struct svc_program program = {
     .name = "keeper",
     .prefix = "SEKISHO_KEEPER_",
     .needs = SVC_DB | SVC_BUS | SVC_ACTORS,
+    .intent_sql = DB_INTENT_SQL("keeper"),
     .config = config,
     .endpoints = keeper_endpoints,
     .metrics = keeper_metrics,

@@ -18,6 +18,7 @@ static const struct svc_endpoint endpoints[] = {
     {RPC_POLICY_GET, policy_handle_get},
     {RPC_POLICY_PUT, policy_handle_put},
     {RPC_POLICY_CHECK, policy_handle_check},
+    {RPC_POLICY_VERSIONS, policy_handle_versions},
     SVC_ENDPOINTS_END,
 };
 

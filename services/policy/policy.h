@@ -22,6 +22,7 @@ struct cache_source policy_source(void);
 
 enum rc policy_handle_evaluate(const struct svc_request *r, struct buf *reply, struct err *e);
 enum rc policy_handle_get(const struct svc_request *r, struct buf *reply, struct err *e);
+enum rc policy_handle_versions(const struct svc_request *r, struct buf *reply, struct err *e);
 enum rc policy_handle_put(const struct svc_request *r, struct buf *reply, struct err *e);
 enum rc policy_handle_check(const struct svc_request *r, struct buf *reply, struct err *e);
 

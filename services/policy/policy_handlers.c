@@ -2,6 +2,8 @@
  *
  * Decode, call, encode. Permissions are checked by the skeleton (main.c names them). On the threads of the bus.
  */
+#include <stdlib.h>
+
 #include "core/clock.h"
 #include "core/log.h"
 #include "evaluate.h"
@@ -9,6 +11,8 @@
 #include "policy_store.h"
 #include "proto/policy.pb-c.h"
 #include "subjects.h"
+
+#define VERSIONS_DEFAULT 50
 
 static void *
 arena_take(void *a, size_t n)
@@ -177,6 +181,53 @@ policy_handle_get(const struct svc_request *r, struct buf *reply, struct err *e)
 	return pack(&out.base, reply, e);
 }
 
+/* The cursor is the last version of the page before. */
+static bool
+take_cursor(const char *s, uint64_t *before_r)
+{
+	size_t n = strlen(s);
+	if (n > 18 || strspn(s, "0123456789") != n || s[0] == '0')
+		return false;
+	*before_r = n > 0 ? strtoull(s, NULL, 10) : 0;
+	return true;
+}
+
+enum rc
+policy_handle_versions(const struct svc_request *r, struct buf *reply, struct err *e)
+{
+	void *unpacked;
+	enum rc rc = unpack(r, &sekisho__policy__versions_request__descriptor, 1024, &unpacked, e);
+	if (rc != RC_OK)
+		return rc;
+	const Sekisho__Policy__VersionsRequest *p = unpacked;
+	struct arena *a = r->in->arena;
+	uint32_t limit = p->limit == 0 ? VERSIONS_DEFAULT : p->limit;
+	uint64_t before = 0;
+	if (limit > POLICY_VERSIONS_MAX || !take_cursor(p->cursor, &before))
+		return err_set(e, RC_INVALID, "limit or cursor is not valid");
+	struct store_version *v = NULL;
+	size_t n = 0;
+	/* One more than asked for says whether there is another page. */
+	rc = store_rules_versions(policy.svc->db, &r->in->tenant, before, limit + 1, r->in->deadline_ms, a, &v, &n, e);
+	if (rc != RC_OK)
+		return rc;
+	Sekisho__Policy__VersionsReply out = SEKISHO__POLICY__VERSIONS_REPLY__INIT;
+	out.n_versions = n < limit ? n : limit;
+	out.versions = arena_new_array(a, Sekisho__Policy__Version *, n + 1);
+	for (size_t i = 0; i < out.n_versions; i++) {
+		Sekisho__Policy__Version *to = out.versions[i] = arena_alloc(a, sizeof(*to));
+		sekisho__policy__version__init(to);
+		to->version = v[i].about.version;
+		to->made_us = v[i].about.activated_us;
+		to->made_by = (char *)v[i].about.activated_by;
+		to->active = v[i].active;
+		to->rules = v[i].rules;
+	}
+	if (n > limit)
+		out.next_cursor = arena_printf(a, "%llu", (unsigned long long)v[limit - 1].about.version);
+	return pack(&out.base, reply, e);
+}
+
 static Sekisho__Policy__Finding **
 encode_findings(const struct policy_findings *f, struct arena *a)
 {
@@ -214,7 +265,9 @@ policy_handle_put(const struct svc_request *r, struct buf *reply, struct err *e)
 	    .document = {p->json.data, p->json.len},
 	    .if_version = p->if_version,
 	    .if_none = p->if_none,
-	    .actor = r->actor,
+	    .name = r->actor->name,
+	    .actor = svc_actor_text(r->actor, r->in->arena),
+	    .from = r->actor->from,
 	    .traceparent = r->in->traceparent,
 	    .now_us = clock_wall_us(),
 	};
@@ -223,6 +276,7 @@ policy_handle_put(const struct svc_request *r, struct buf *reply, struct err *e)
 	struct err why;
 	if (ruleset_parse(v.document, r->in->arena, &set, &findings, &why) == RC_OK) {
 		memcpy(v.sha256, set->sha256, sizeof(v.sha256));
+		v.rules = (uint32_t)set->n_rules;
 		ruleset_release(&set);
 		rc = store_rules_activate(policy.svc->db, &r->in->tenant, &v, r->in->deadline_ms, &out.version, e);
 		/* Also after a failure: a commit whose outcome is unknown may have happened. */

@@ -15,7 +15,11 @@ static const char *const sql_version = "SELECT version, document, activated_at, 
 				       "WHERE tenant = $1 AND version = $2";
 static const char *const sql_newest = "SELECT coalesce(max(version), 0) FROM policy.rule_set WHERE tenant = $1";
 static const char *const sql_insert = "INSERT INTO policy.rule_set (tenant, version, document, sha256, activated_at, "
-				      "activated_by) VALUES ($1, $2, $3, $4, $5, $6)";
+				      "activated_by, rules) VALUES ($1, $2, $3, $4, $5, $6, $7)";
+static const char *const sql_versions =
+    "SELECT version, NULL::bytea, activated_at, activated_by, rules, "
+    "version = (SELECT max(version) FROM policy.rule_set WHERE tenant = $1) FROM policy.rule_set "
+    "WHERE tenant = $1 AND version < $2 ORDER BY version DESC LIMIT $3";
 static const char *const sql_directory_newest = "SELECT version, document FROM policy.directory WHERE tenant = $1 "
 						"ORDER BY version DESC, fetched_at DESC LIMIT 1";
 static const char *const sql_directory_keep =
@@ -93,6 +97,32 @@ store_rules_version(struct db_pool *p, const struct uuid *tenant, uint64_t versi
 	return rc;
 }
 
+enum rc
+store_rules_versions(struct db_pool *p, const struct uuid *tenant, uint64_t before, uint32_t limit, int64_t deadline_ms,
+		     struct arena *a, struct store_version **v_r, size_t *n_r, struct err *e)
+{
+	struct db_args args;
+	db_args_init(&args);
+	db_arg_uuid(&args, tenant);
+	db_arg_long(&args, before == 0 || before > INT64_MAX ? INT64_MAX : (int64_t)before);
+	db_arg_long(&args, limit);
+	struct db_rows *rows;
+	enum rc rc = read_rows(p, tenant, sql_versions, &args, deadline_ms, &rows, e);
+	if (rc != RC_OK)
+		return rc;
+	struct store_version *v = arena_new_array(a, struct store_version, (size_t)db_rows_count(rows) + 1);
+	size_t n = 0;
+	for (; db_rows_next(rows); n++) {
+		take_rules(rows, a, &v[n].about);
+		v[n].rules = (uint32_t)db_int(rows, 4);
+		v[n].active = db_bool(rows, 5);
+	}
+	db_rows_free(&rows);
+	*v_r = v;
+	*n_r = n;
+	return RC_OK;
+}
+
 /* --- activation ----------------------------------------------------------------------------------------- */
 
 static enum rc
@@ -121,7 +151,8 @@ insert_version(struct db_tx *tx, const struct uuid *tenant, const struct store_a
 	db_arg_bytes(&args, v->document);
 	db_arg_bytes(&args, bytes_of(v->sha256, sizeof(v->sha256)));
 	db_arg_time(&args, v->now_us);
-	db_arg_bytes(&args, bytes_str(v->actor->name));
+	db_arg_bytes(&args, bytes_str(v->name));
+	db_arg_int(&args, (int32_t)v->rules);
 	int64_t count;
 	return db_exec_count(tx, sql_insert, &args, &count, e);
 }
@@ -130,8 +161,7 @@ static enum rc
 record_activation(struct db_tx *tx, const struct uuid *tenant, const struct store_activation *v, uint64_t version,
 		  struct err *e)
 {
-	char account[UUID_STR_SIZE], detail[160], hex[65];
-	uuid_format(&v->actor->account, account);
+	char detail[160], hex[65];
 	for (int i = 0; i < 32; i++)
 		snprintf(hex + 2 * i, 3, "%02x", v->sha256[i]);
 	int n =
@@ -139,7 +169,8 @@ record_activation(struct db_tx *tx, const struct uuid *tenant, const struct stor
 	struct audit_intent intent = {
 	    .action = "policy.activated",
 	    .outcome = rc_str(RC_OK),
-	    .actor = bytes_str(account),
+	    .actor = bytes_str(v->actor),
+	    .source = bytes_str(v->from),
 	    .subject = *tenant,
 	    .number = -1,
 	    .at_us = v->now_us,
@@ -160,7 +191,7 @@ activate_once(struct db_pool *p, const struct uuid *tenant, const struct store_a
 	uint64_t newest = 0;
 	rc = newest_version(tx, tenant, &newest, e);
 	if (rc == RC_OK && ((v->if_version != 0 && v->if_version != newest) || (v->if_none && newest != 0)))
-		rc = err_set(e, RC_CONFLICT, "version %llu is in force", (unsigned long long)newest);
+		rc = err_set(e, RC_CONFLICT, "version is %llu", (unsigned long long)newest);
 	if (rc == RC_OK)
 		rc = insert_version(tx, tenant, v, newest + 1, e);
 	if (rc == RC_OK)

@@ -6,7 +6,6 @@
 #define POLICY_STORE_H
 
 #include "core/arena.h"
-#include "crypt/actor.h"
 #include "db/db.h"
 
 struct store_rules {
@@ -26,9 +25,10 @@ enum rc store_rules_version(struct db_pool *p, const struct uuid *tenant, uint64
 struct store_activation {
 	struct bytes document;
 	uint8_t sha256[32];
-	uint64_t if_version; /* 0: no condition */
-	bool if_none;	     /* only as the first version */
-	const struct actor *actor;
+	uint64_t if_version;		 /* 0: no condition */
+	bool if_none;			 /* only as the first version */
+	uint32_t rules;			 /* how many it has */
+	const char *name, *actor, *from; /* who: for people; for the record, and from where */
 	const char *traceparent;
 	int64_t now_us;
 };
@@ -36,6 +36,16 @@ struct store_activation {
  * does not hold, or others were faster each time. */
 enum rc store_rules_activate(struct db_pool *p, const struct uuid *tenant, const struct store_activation *v,
 			     int64_t deadline_ms, uint64_t *version_r, struct err *e) MUST_CHECK;
+
+/* Versions below `before` (0: all), newest first, at most limit; documents are left out. */
+struct store_version {
+	struct store_rules about;
+	uint32_t rules;
+	bool active;
+};
+enum rc store_rules_versions(struct db_pool *p, const struct uuid *tenant, uint64_t before, uint32_t limit,
+			     int64_t deadline_ms, struct arena *a, struct store_version **v_r, size_t *n_r,
+			     struct err *e) MUST_CHECK;
 
 /* The newest copy of the directory. RC_NOT_FOUND: there is none. */
 enum rc store_directory_newest(struct db_pool *p, const struct uuid *tenant, int64_t deadline_ms, struct arena *a,

@@ -18,7 +18,6 @@
 
 static struct db_pool *pool;
 static struct arena *arena;
-static const struct actor actor = {.account = {{9}}, .name = "管理者"};
 
 static int
 setup(void **state)
@@ -55,7 +54,10 @@ activate_if(const struct uuid *tenant, const char *json, bool none, uint64_t if_
 	struct store_activation v = {.document = bytes_str(json),
 				     .if_version = if_version,
 				     .if_none = none,
-				     .actor = &actor,
+				     .rules = 3,
+				     .name = "管理者",
+				     .actor = "account",
+				     .from = "192.0.2.1",
 				     .now_us = clock_wall_us()};
 	crypt_sha256(v.document, v.sha256);
 	return store_rules_activate(pool, tenant, &v, SOON, version_r, &e);
@@ -84,8 +86,8 @@ count(const struct uuid *tenant, const char *sql)
 }
 
 static const char *const count_rules = "SELECT count(*) FROM policy.rule_set";
-static const char *const count_intents =
-    "SELECT count(*) FROM policy.audit_intent WHERE action = 'policy.activated' AND outcome = 'ok'";
+static const char *const count_intents = "SELECT count(*) FROM policy.audit_intent WHERE action = 'policy.activated' "
+					 "AND outcome = 'ok' AND actor = 'account' AND source = '192.0.2.1'";
 
 static void
 versions(void **state)
@@ -117,6 +119,16 @@ versions(void **state)
 	assert_true(bytes_eq(got.document, bytes_str("{\"n\":1}")));
 	assert_int_equal(store_rules_version(pool, &tenant, 3, SOON, arena, &got, &e), RC_NOT_FOUND);
 	assert_int_equal(store_rules_version(pool, &tenant, UINT64_MAX, SOON, arena, &got, &e), RC_NOT_FOUND);
+	struct store_version *list;
+	size_t n;
+	assert_int_equal(store_rules_versions(pool, &tenant, 0, 10, SOON, arena, &list, &n, &e), RC_OK);
+	assert_int_equal(n, 2);
+	assert_int_equal(list[0].about.version, 2);
+	assert_true(list[0].active && !list[1].active);
+	assert_int_equal(list[1].rules, 3);
+	assert_int_equal(store_rules_versions(pool, &tenant, 2, 10, SOON, arena, &list, &n, &e), RC_OK);
+	assert_int_equal(n, 1);
+	assert_int_equal(list[0].about.version, 1);
 	/* One intent per version, none for what was refused. */
 	assert_int_equal(count(&tenant, count_rules), 2);
 	assert_int_equal(count(&tenant, count_intents), 2);

@@ -12,6 +12,7 @@ CREATE TABLE policy.rule_set (
   sha256 bytea NOT NULL CHECK (octet_length(sha256) = 32),
   activated_at timestamptz NOT NULL,
   activated_by bytea NOT NULL,  -- name of the person or key
+  rules int4 NOT NULL,          -- how many are enabled
   PRIMARY KEY (tenant, version)
 );
 SELECT sekisho.protect('policy.rule_set');
