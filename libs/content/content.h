@@ -12,7 +12,13 @@
 #include "crypt/keyring.h"
 #include "db/db.h"
 
-enum content_kind { CONTENT_BODY = 1, CONTENT_FACTS = 2, CONTENT_DECISION = 3, CONTENT_DSN = 4 };
+enum content_kind {
+	CONTENT_BODY = 1,
+	CONTENT_FACTS = 2,
+	CONTENT_DECISION = 3,
+	CONTENT_DSN = 4,
+	CONTENT_SANDBOX = 5, /* what a sandbox's sink took; the one kind that can be dropped */
+};
 
 struct content; /* keyring plus cache of unwrapped tenant keys; thread-safe */
 
@@ -50,6 +56,21 @@ enum rc content_get_commit(struct content *c, struct db_tx **tx, const struct uu
 /* The first octets of one item, as many as the first chunk has (256 KiB, or all of it); p NULL: there is none. */
 enum rc content_get_first(struct content *c, struct db_tx *tx, const struct uuid *tenant, const struct uuid *id,
 			  enum content_kind kind, struct bytes *data_r, struct arena *a, struct err *e) MUST_CHECK;
+
+/* The same item of n messages in one query. data[i] stays p NULL where there is none, or none that opens: those are
+ * counted in *bad_r (may be NULL), for they are no reason to do without the others. */
+enum rc content_get_many(struct content *c, struct db_tx *tx, const struct uuid *tenant, const struct uuid *ids,
+			 size_t n, enum content_kind kind, size_t max, struct bytes *data, size_t *bad_r,
+			 struct arena *a, struct err *e) MUST_CHECK;
+
+/* CONTENT_SANDBOX of these ids goes; row-level security lets no other kind go. */
+enum rc content_drop(struct db_tx *tx, const struct uuid *tenant, const struct uuid *ids, size_t n,
+		     struct err *e) MUST_CHECK;
+
+/* A key for one purpose, from the tenant's data key of that epoch; 0: the newest, and *epoch says which that is. The
+ * purpose is a name of ours that no other use has. */
+enum rc content_derive_key(struct content *c, const struct uuid *tenant, int32_t *epoch, const char *purpose,
+			   uint8_t key[CRYPT_KEY_SIZE], struct err *e) MUST_CHECK;
 
 /* A small secret of the tenant's (smarthost password, DKIM key) sealed under its data key; label is associated data. */
 enum rc content_seal_secret(struct content *c, const struct uuid *tenant, const char *label, struct bytes plain,

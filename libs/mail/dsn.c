@@ -118,9 +118,8 @@ write_header(const struct dsn *d, const char *id, const char *boundary, struct b
 	buf_addf(b, "Content-Type: multipart/report; report-type=delivery-status;\r\n\tboundary=\"%s\"\r\n", boundary);
 }
 
-/* Where the fields are in what was just written from offset `from` on. */
-static void
-map_fields(const struct buf *b, size_t from, struct dsn_text *t)
+void
+dsn_map_fields(const struct buf *b, size_t from, struct dsn_text *t)
 {
 	*t = (struct dsn_text){.header_length = (uint32_t)(b->n - from)};
 	for (size_t i = from; i < b->n && t->n_fields < DSN_FIELDS_MAX;) {
@@ -232,7 +231,7 @@ dsn_write(const struct dsn *d, struct buf *out, struct dsn_text *text_r, struct 
 	write_header(d, id, boundary, out);
 	if (!buf_ok(out))
 		return err_set(e, RC_LIMIT, "dsn: too large");
-	map_fields(out, from, &text);
+	dsn_map_fields(out, from, &text);
 	buf_add_str(out, "\r\n");
 	write_people(d, boundary, out);
 	write_status(d, boundary, out);

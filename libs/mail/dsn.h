@@ -51,6 +51,8 @@ struct dsn_text {
 	struct dsn_field fields[DSN_FIELDS_MAX];
 	size_t n_fields;
 };
+/* Where the fields are in a header of our own, just written from offset `from` to the end of b. */
+void dsn_map_fields(const struct buf *b, size_t from, struct dsn_text *text_r);
 /* Append the whole message to out; *text_r says where its header fields are. */
 enum rc dsn_write(const struct dsn *d, struct buf *out, struct dsn_text *text_r, struct err *e) MUST_CHECK;
 

@@ -13,8 +13,8 @@
 #include "mail/dsn.h"
 #include "mail/facts.h"
 #include "metrics.h"
-#include "smtp/address.h"
 #include "smtp/command.h"
+#include "system_mail.h"
 
 #define FULL_MAX   (256u * 1024) /* a larger message is returned as its header */
 #define HEADER_MAX (64u * 1024)
@@ -68,17 +68,6 @@ action_of(enum change_report r)
 	return r == REPORT_DELAYED ? DSN_DELAYED : r == REPORT_RELAYED ? DSN_RELAYED : DSN_FAILED;
 }
 
-static const char *
-ascii_domain(struct bytes address, struct arena *a)
-{
-	struct smtp_address parsed;
-	char ascii[SMTP_ASCII_DOMAIN_SIZE];
-	if (smtp_address_parse(address, &parsed, NULL) != RC_OK || parsed.literal ||
-	    smtp_domain_ascii(parsed.domain, ascii, NULL) != RC_OK)
-		return NULL;
-	return arena_strdup(a, ascii);
-}
-
 static bool
 same_report(const struct change *x, const struct change *y)
 {
@@ -115,31 +104,6 @@ read_original(struct db_tx *tx, struct content *content, const struct uuid *tena
 	return RC_OK;
 }
 
-static enum rc
-facts_of(const struct dsn *d, const struct dsn_text *t, struct bytes body, struct arena *a, struct buf *out,
-	 struct err *e)
-{
-	struct facts f = {
-	    .verdict = FACTS_CLEAN,
-	    .scanner = "made here",
-	    .size = body.n,
-	    .subject = "Delivery status notification",
-	    .has_date = true,
-	    .has_message_id = true,
-	    .has_from = true,
-	    .auto_submitted = true,
-	    .header_length = t->header_length,
-	    .n_fields = t->n_fields,
-	};
-	struct facts_address from = {.display = "Mail Delivery System", .addr = d->from};
-	crypt_sha256(body, f.sha256);
-	f.from = (struct facts_addresses){&from, 1};
-	f.fields = arena_new_array(a, struct facts_field, t->n_fields);
-	for (size_t i = 0; i < t->n_fields; i++)
-		f.fields[i] = (struct facts_field){t->fields[i].offset, t->fields[i].name_length, t->fields[i].length};
-	return facts_encode(&f, out, e);
-}
-
 static struct bytes
 decision_of(const struct dsn *d, struct arena *a)
 {
@@ -156,54 +120,32 @@ decision_of(const struct dsn *d, struct arena *a)
 /* The new message: content, row and leg. */
 static enum rc
 insert(struct db_tx *tx, struct content *content, const struct uuid *tenant, const struct store_message *about,
-       const struct dsn *d, struct bytes body, struct bytes facts, struct arena *a, struct err *e)
+       const struct dsn *d, struct bytes body, const struct dsn_text *map, struct arena *a, struct err *e)
 {
-	const char *domain = ascii_domain(d->to, a);
-	const struct content_item items[] = {
-	    {CONTENT_BODY, body}, {CONTENT_FACTS, facts}, {CONTENT_DECISION, decision_of(d, a)}};
 	char trace[TRACEPARENT_SIZE];
-	if (domain == NULL)
-		return RC_OK; /* a sender like user@[192.0.2.1]: nobody to tell */
 	traceparent_child(about->traceparent, trace);
-	struct store_leg leg = {
-	    .address = d->to,
-	    .domain = bytes_str(domain),
-	    .state = LEG_QUEUED,
-	    .cause = "dsn",
-	    .rule = bytes_str("system"),
-	    .notify = "NEVER",
-	    .due_us = DB_TIME_NULL,
-	};
-	struct store_arrival v = {
-	    .message = {.id = d->id,
-			.accepted_us = d->at_us,
-			.direction = STORE_SYSTEM,
-			.size = body.n,
-			.traceparent = trace,
-			.ret = "",
-			.smtputf8 = about->smtputf8,
-			.verdict = bytes_str("clean"),
-			.host = bytes_str(d->host)},
-	    .legs = &leg,
-	    .n_legs = 1,
-	};
-	enum rc rc = content_put(content, tx, tenant, &d->id, items, 3, e);
-	if (rc == RC_OK)
-		rc = store_arrive(tx, tenant, &v, 1, a, e);
-	if (rc != RC_OK)
-		return rc;
-	struct audit_intent i = {
-	    .action = "report.made",
-	    .outcome = "ok",
-	    .actor = bytes_str("system"),
-	    .subject = d->id,
-	    .number = -1,
+	const struct system_mail m = {
+	    .id = d->id,
 	    .at_us = d->at_us,
-	    .detail = items[2].data,
+	    .to = d->to,
+	    .cause = "dsn",
+	    .host = d->host,
 	    .traceparent = trace,
+	    .smtputf8 = about->smtputf8,
+	    .body = body,
+	    .map = map,
+	    .from = d->from,
+	    .from_display = "Mail Delivery System",
+	    .subject = "Delivery status notification",
+	    .decision = decision_of(d, a),
+	    .action = "report.made",
 	};
-	metric_add(&metric_reports, 0, 1);
-	return db_intent(tx, &i, e);
+	enum rc rc = system_mail_insert(tx, content, tenant, &m, a, e);
+	if (rc == RC_NOT_FOUND)
+		return RC_OK; /* a sender like user@[192.0.2.1]: nobody to tell */
+	if (rc == RC_OK)
+		metric_add(&metric_reports, 0, 1);
+	return rc;
 }
 
 /* One report on the recipients r[0..n) of one message. */
@@ -215,7 +157,8 @@ make_one(struct db_tx *tx, struct content *content, const struct uuid *tenant, c
 	const struct store_message *m = r[0]->message;
 	struct dsn_recipient *v = arena_new_array(a, struct dsn_recipient, n);
 	/* The tenant's own domain: the sender's for outgoing mail, the recipient's for incoming; it has the keys. */
-	const char *domain = ascii_domain(m->direction == STORE_OUTGOING ? m->mail_from : r[0]->row.now.address, a);
+	const char *domain =
+	    system_mail_domain(m->direction == STORE_OUTGOING ? m->mail_from : r[0]->row.now.address, a);
 	const char *host = m->host.n > 0 ? arena_strndup(a, m->host.p, m->host.n) : delivery_config.hostname;
 	struct dsn d = {
 	    .id = uuid_v7(now_us),
@@ -244,19 +187,15 @@ make_one(struct db_tx *tx, struct content *content, const struct uuid *tenant, c
 		status_of(r[i], v[i].status);
 	}
 	bool report = false;
-	struct buf body, facts;
+	struct buf body;
 	struct dsn_text text;
 	buf_init(&body, 0);
-	buf_init(&facts, 0);
 	enum rc rc = read_original(tx, content, tenant, m, a, &d, &report, e);
 	if (rc == RC_OK && report)
 		rc = dsn_write(&d, &body, &text, e);
 	if (rc == RC_OK && report)
-		rc = facts_of(&d, &text, buf_bytes(&body), a, &facts, e);
-	if (rc == RC_OK && report)
-		rc = insert(tx, content, tenant, m, &d, buf_bytes(&body), buf_bytes(&facts), a, e);
+		rc = insert(tx, content, tenant, m, &d, buf_bytes(&body), &text, a, e);
 	buf_done(&body);
-	buf_done(&facts);
 	arena_free(&a);
 	return rc;
 }
@@ -299,15 +238,10 @@ bounces_make(struct db_tx *tx, struct content *content, const struct uuid *tenan
 enum rc
 bounces_prepare(struct content *content, const struct uuid *tenant, const struct change *v, size_t n, struct err *e)
 {
-	const struct content_item item = {CONTENT_DSN, bytes_of("", 0)};
-	struct content_sealed *sealed = NULL;
 	bool wanted = false;
 	for (size_t i = 0; i < n && !wanted; i++)
 		wanted = bounce_wanted(v[i].message, &v[i].row.now, v[i].report);
 	if (!wanted)
 		return RC_OK;
-	/* Sealing anything makes the tenant's key if there is none, and keeps it at hand. */
-	enum rc rc = content_seal(content, tenant, &v[0].message->id, &item, 1, &sealed, e);
-	content_sealed_free(&sealed);
-	return rc;
+	return system_mail_prepare(content, tenant, &v[0].message->id, e);
 }

@@ -15,7 +15,7 @@ struct delivery_config {
 	const char *hostname, *next_hop, *inbound_hop, *tls, *ca, *resolv_conf, *hosts, *retry_text;
 	int64_t senders, destination_limit, queue, expiry_ms, delay_ms, lease_ms, idle_ms;
 	int64_t connect_ms, greeting_ms, command_ms, data_ms, block_ms, dot_ms;
-	int64_t mx_port;
+	int64_t mx_port, sandbox_keep_ms;
 	bool allow_private;
 	/* Parsed from retry_text: waiting times after the 1st, 2nd, ... attempt; the last one repeats. */
 	int64_t retry_ms[DELIVERY_RETRY_MAX];
@@ -35,6 +35,7 @@ struct lanes;
 struct senders;
 struct signers;
 struct dns;
+struct sandbox;
 struct delivery {
 	struct svc *svc;
 	struct alive *alive;
@@ -44,6 +45,7 @@ struct delivery {
 	struct senders *senders;
 	struct signers *signers;
 	struct dns *dns;
+	struct sandbox *sandbox;
 };
 extern struct delivery delivery;
 

@@ -19,6 +19,9 @@ enum rc handle_route(const struct svc_request *r, struct buf *reply, struct err 
 enum rc handle_route_get(const struct svc_request *r, struct buf *reply, struct err *e);
 enum rc handle_settings_get(const struct svc_request *r, struct buf *reply, struct err *e);
 enum rc handle_settings_put(const struct svc_request *r, struct buf *reply, struct err *e);
+enum rc handle_sandbox_list(const struct svc_request *r, struct buf *reply, struct err *e);
+enum rc handle_sandbox_get(const struct svc_request *r, struct buf *reply, struct err *e);
+enum rc handle_notice(const struct svc_request *r, struct buf *reply, struct err *e);
 
 /* The intent of what the caller did to the tenant, in tx. detail: a JSON object. */
 enum rc handlers_record(struct db_tx *tx, const struct svc_request *r, const char *action, const char *detail,

@@ -17,6 +17,7 @@
 #include "lanes.h"
 #include "metrics.h"
 #include "results.h"
+#include "sandbox.h"
 #include "schedule.h"
 #include "sender.h"
 #include "subjects.h"
@@ -53,6 +54,8 @@ static const struct config_entry config[] = {
     {P "DATA_TIMEOUT", CONFIG_DURATION, &C.data_ms, "2m", 0, 0, "for 354"},
     {P "BLOCK_TIMEOUT", CONFIG_DURATION, &C.block_ms, "3m", 0, 0, "for a block of the message to leave"},
     {P "DOT_TIMEOUT", CONFIG_DURATION, &C.dot_ms, "10m", 0, 0, "for the reply to the final dot"},
+    {P "SANDBOX_KEEP", CONFIG_DURATION, &C.sandbox_keep_ms, "30d", 0, 0,
+     "how long the sink of a sandbox tenant keeps a mail"},
     CONFIG_END,
 };
 
@@ -68,6 +71,9 @@ static const struct svc_endpoint endpoints[] = {
     {RPC_DELIVERY_ROUTE_GET, handle_route_get},
     {RPC_DELIVERY_SETTINGS_GET, handle_settings_get},
     {RPC_DELIVERY_SETTINGS_PUT, handle_settings_put},
+    {RPC_DELIVERY_SANDBOX_LIST, handle_sandbox_list},
+    {RPC_DELIVERY_SANDBOX_GET, handle_sandbox_get},
+    {RPC_DELIVERY_NOTICE, handle_notice},
     SVC_ENDPOINTS_END,
 };
 
@@ -80,7 +86,9 @@ done(struct svc *s)
 	if (consumer != NULL)
 		consumer_close(&consumer);
 	scheduler_stop(delivery.scheduler);
+	sandbox_wake(delivery.sandbox);
 	senders_stop(&delivery.senders);
+	sandbox_stop(&delivery.sandbox);
 	results_stop(&delivery.results, clock_mono_ms() + RESULTS_MS);
 	alive_stop(&delivery.alive);
 	scheduler_free(&delivery.scheduler);
@@ -105,6 +113,7 @@ init(struct svc *s, struct err *e)
 	delivery.lanes = lanes_new((size_t)delivery_config.queue, (int)delivery_config.destination_limit,
 				   (int)delivery_config.senders);
 	delivery.results = results_start(&delivery);
+	delivery.sandbox = sandbox_start(&delivery);
 	delivery.senders = senders_prepare(&delivery);
 	delivery.alive = alive_start(&delivery);
 	delivery.scheduler = scheduler_start(&delivery);

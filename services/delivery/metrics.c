@@ -43,7 +43,12 @@ struct metric metric_attempt_seconds = {.name = "sekisho_delivery_attempt_durati
 					.help = "From taking a message to the next hop's answer."};
 struct metric metric_reports = {
     .name = "sekisho_delivery_reports_total", .type = METRIC_COUNTER, .help = "Status notifications made."};
+struct metric metric_notices = {
+    .name = "sekisho_delivery_notices_total", .type = METRIC_COUNTER, .help = "Notices made for other services."};
+struct metric metric_sandboxed = {.name = "sekisho_delivery_sandbox_mails_total",
+				  .type = METRIC_COUNTER,
+				  .help = "Transactions that ended in the sink of a sandbox tenant."};
 
 struct metric *const delivery_metrics[] = {
-    &metric_arrived, &metric_claimed, &metric_results,	       &metric_lost_leases, &metric_connections,
-    &metric_depth,   &metric_overdue, &metric_attempt_seconds, &metric_reports,	    NULL};
+    &metric_arrived, &metric_claimed,	      &metric_results, &metric_lost_leases, &metric_connections, &metric_depth,
+    &metric_overdue, &metric_attempt_seconds, &metric_reports, &metric_notices,	    &metric_sandboxed,	 NULL};

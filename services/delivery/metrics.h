@@ -8,7 +8,7 @@
 #include "svc/metrics.h"
 
 extern struct metric metric_arrived, metric_claimed, metric_results, metric_lost_leases, metric_connections,
-    metric_depth, metric_overdue, metric_attempt_seconds, metric_reports;
+    metric_depth, metric_overdue, metric_attempt_seconds, metric_reports, metric_notices, metric_sandboxed;
 extern struct metric *const delivery_metrics[];
 
 #endif

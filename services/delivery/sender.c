@@ -18,6 +18,7 @@
 #include "metrics.h"
 #include "results.h"
 #include "route.h"
+#include "sandbox.h"
 #include "session.h"
 
 #define HOPS_MAX 50
@@ -348,7 +349,13 @@ do_job(struct senders *s, struct job *j)
 		j->legs[i].event = LEG_EVENTS;
 		j->legs[i].dsn_passed_on = false;
 	}
-	if (strncmp(j->destination, "none ", 5) == 0) {
+	/* Not known is no: nothing is sent for a tenant that may be a sandbox (docs/decisions/0084). */
+	bool sink = false;
+	if (sandbox_is(s->d->sandbox, &j->tenant, &sink, &err) != RC_OK) {
+		sender_settle(j, LEG_ON_DEFER, "4.3.0", "what kind of tenant this is cannot be found out at present");
+		return;
+	}
+	if (!sink && strncmp(j->destination, "none ", 5) == 0) {
 		sender_settle(j, LEG_ON_PARK, NULL, j->destination + 5);
 		return;
 	}
@@ -376,6 +383,8 @@ do_job(struct senders *s, struct job *j)
 	}
 	if (c.facts->received_count > HOPS_MAX)
 		sender_settle(j, LEG_ON_BOUNCE, "5.4.6", "too many hops: the message goes round in circles");
+	else if (sink)
+		sandbox_take(s->d->sandbox, j, &c);
 	else
 		transmit(s, j, &c);
 	compose_done(s->d, &c);

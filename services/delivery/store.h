@@ -2,7 +2,7 @@
  *
  * All SQL of delivery, behind plain structs: store_accept.c (what arrives), store_legs.c (claims and every change of a
  * leg), store_view.c (what people look at), store_keys.c (signing keys), store_choices.c (routes and
- * settings). Everything read lies in the arena
+ * settings), store_sandbox.c (sandboxes, notices). Everything read lies in the arena
  * given. Every function works inside a transaction of its tenant unless it takes a pool.
  */
 #ifndef DELIVERY_STORE_H
@@ -178,6 +178,9 @@ struct store_key {
 };
 enum rc store_keys(struct db_tx *tx, const struct uuid *tenant, struct bytes domain, struct arena *a,
 		   struct store_key **v_r, size_t *n_r, struct err *e) MUST_CHECK;
+/* A domain that has keys: the preferred one if it has, else the first; NULL: none. */
+enum rc store_key_domain(struct db_tx *tx, const struct uuid *tenant, struct bytes preferred, struct arena *a,
+			 const char **domain_r, struct err *e) MUST_CHECK;
 /* Keeps what is there: two that make keys at once end with the same ones. */
 enum rc store_key_add(struct db_tx *tx, const struct uuid *tenant, const struct store_key *k, int64_t now_us,
 		      struct err *e) MUST_CHECK;
@@ -204,6 +207,41 @@ enum rc store_settings(struct db_tx *tx, const struct uuid *tenant, struct arena
 /* if_version as for routes. */
 enum rc store_settings_put(struct db_tx *tx, const struct uuid *tenant, const char *uncertain, int64_t if_version,
 			   int64_t *version_r, struct err *e) MUST_CHECK;
+
+/* --- store_sandbox.c ---------------------------------------------------------------------------------------- */
+/* What kind a tenant is; no tenant is set in tx. */
+enum rc store_kind(struct db_tx *tx, const struct uuid *tenant, bool *found_r, bool *sandbox_r,
+		   struct err *e) MUST_CHECK;
+/* Keeps what is there; *sandbox_r is what is there afterwards. */
+enum rc store_kind_add(struct db_tx *tx, const struct uuid *tenant, bool sandbox, bool *sandbox_r,
+		       struct err *e) MUST_CHECK;
+/* All tenants that are sandboxes. */
+enum rc store_sandboxes(struct db_pool *p, int64_t deadline_ms, struct arena *a, struct uuid **v_r, size_t *n_r,
+			struct err *e) MUST_CHECK;
+
+struct store_sandbox_mail {
+	struct uuid id, message;
+	int32_t number; /* first recipient of the transaction */
+	int64_t at_us;
+	struct bytes mail_from, recipients; /* joined by line feeds */
+	uint64_t size;
+};
+/* *fresh_r false: the same transaction was there before. */
+enum rc store_sandbox_add(struct db_tx *tx, const struct uuid *tenant, const struct store_sandbox_mail *m,
+			  bool *fresh_r, struct err *e) MUST_CHECK;
+/* Newest first; limit, before and recipient of f are used. */
+enum rc store_sandbox_list(struct db_tx *tx, const struct uuid *tenant, const struct store_filter *f, struct arena *a,
+			   struct store_sandbox_mail **v_r, size_t *n_r, struct err *e) MUST_CHECK;
+/* RC_NOT_FOUND. */
+enum rc store_sandbox_get(struct db_tx *tx, const struct uuid *tenant, const struct uuid *id, struct arena *a,
+			  struct store_sandbox_mail *out_r, struct err *e) MUST_CHECK;
+/* Deletes at most limit that are older; their ids, for their content. */
+enum rc store_sandbox_purge(struct db_tx *tx, const struct uuid *tenant, int64_t before_us, int32_t limit,
+			    struct arena *a, struct uuid **v_r, size_t *n_r, struct err *e) MUST_CHECK;
+/* *message: the id of a new notice; if the key is known, that of the one there is, and *fresh_r false. Waits for
+ * another that makes the same. */
+enum rc store_notice(struct db_tx *tx, const struct uuid *tenant, const char *key, struct uuid *message, bool *fresh_r,
+		     struct err *e) MUST_CHECK;
 
 /* For idempotency keys. */
 struct svc_once_sql;

@@ -6,6 +6,8 @@
 
 static const char SQL_KEYS[] = "SELECT domain, sealed, public, selector, algorithm FROM delivery.dkim_key "
 			       "WHERE tenant = $1 AND domain = $2 ORDER BY algorithm";
+static const char SQL_KEY_DOMAIN[] =
+    "SELECT domain FROM delivery.dkim_key WHERE tenant = $1 ORDER BY domain <> $2, domain LIMIT 1";
 static const char SQL_KEY_ADD[] =
     "INSERT INTO delivery.dkim_key (tenant, domain, selector, algorithm, sealed, public, made_at) "
     "VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING";
@@ -58,4 +60,21 @@ store_key_add(struct db_tx *tx, const struct uuid *tenant, const struct store_ke
 	db_arg_bytes(&p, k->public_);
 	db_arg_time(&p, now_us);
 	return db_exec(tx, SQL_KEY_ADD, &p, e);
+}
+
+enum rc
+store_key_domain(struct db_tx *tx, const struct uuid *tenant, struct bytes preferred, struct arena *a,
+		 const char **domain_r, struct err *e)
+{
+	struct db_args p;
+	struct db_rows *r = NULL;
+	db_args_init(&p);
+	db_arg_uuid(&p, tenant);
+	db_arg_bytes(&p, store_full(preferred));
+	enum rc rc = db_query(tx, SQL_KEY_DOMAIN, &p, &r, e);
+	if (rc != RC_OK)
+		return rc;
+	*domain_r = db_rows_next(r) ? text(r, 0, a) : NULL;
+	db_rows_free(&r);
+	return RC_OK;
 }

@@ -31,3 +31,6 @@ SELECT sekisho.protect('content.chunk');
 SELECT sekisho.partition('content.chunk', 'toast_tuple_target = 8160');
 GRANT INSERT ON content.chunk TO sekisho_ingest, sekisho_delivery;
 GRANT SELECT ON content.chunk TO sekisho_ingest, sekisho_delivery, sekisho_policy;
+-- Nothing is deleted one by one but what the sink of a sandbox tenant kept (enum content_kind: CONTENT_SANDBOX).
+GRANT DELETE ON content.chunk TO sekisho_delivery;
+CREATE POLICY sandbox ON content.chunk AS RESTRICTIVE FOR DELETE USING (kind = 5);

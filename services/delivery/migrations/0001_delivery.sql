@@ -120,6 +120,41 @@ CREATE TABLE delivery.setting (
 SELECT sekisho.protect('delivery.setting');
 GRANT SELECT, INSERT, UPDATE ON delivery.setting TO sekisho_delivery;
 
+-- Whether a tenant is a sandbox, as auth said it; cannot change, so it is asked once. Content-free: the sink is emptied
+-- across tenants.
+CREATE TABLE delivery.tenant_kind (
+  tenant uuid PRIMARY KEY,
+  sandbox bool NOT NULL
+);
+GRANT SELECT, INSERT ON delivery.tenant_kind TO sekisho_delivery;
+
+-- What the sink of a sandbox tenant took instead of a server: one row per transaction; the octets are in
+-- content.chunk under the same id.
+CREATE TABLE delivery.sandbox_mail (
+  tenant uuid NOT NULL,
+  id uuid NOT NULL,               -- UUID version 7 of at
+  message uuid NOT NULL,
+  number int4 NOT NULL,           -- the first recipient of the transaction
+  at timestamptz NOT NULL,
+  mail_from bytea NOT NULL,
+  recipients bytea NOT NULL,      -- addresses, joined by line feeds
+  size int8 NOT NULL,
+  PRIMARY KEY (tenant, id),
+  UNIQUE (tenant, message, number) -- the same transaction again, after a crash, is the same mail
+);
+SELECT sekisho.protect('delivery.sandbox_mail');
+GRANT SELECT, INSERT, DELETE ON delivery.sandbox_mail TO sekisho_delivery;
+
+-- Mail born inside: once per key.
+CREATE TABLE delivery.notice (
+  tenant uuid NOT NULL,
+  key text NOT NULL,
+  message uuid NOT NULL,
+  PRIMARY KEY (tenant, key)
+);
+SELECT sekisho.protect('delivery.notice');
+GRANT SELECT, INSERT ON delivery.notice TO sekisho_delivery;
+
 CREATE TABLE delivery.poison (
   tenant uuid NOT NULL,
   id uuid NOT NULL,               -- of the event
