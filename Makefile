@@ -12,7 +12,7 @@ SHELL  := /bin/bash
 Q      := $(if $(V),,@)
 say     = $(if $(V),,@printf '  %-5s %s\n' $(1) $(2);)
 
-LIBS     := core crypt db bus content smtp mail facts svc client
+LIBS     := core record crypt db bus content smtp mail facts svc client
 SERVICES := $(patsubst services/%/main.c,%,$(wildcard services/*/main.c))
 PROTOS   := $(wildcard proto/*.proto)
 
@@ -62,7 +62,7 @@ fuzzes := $(wildcard libs/*/*_fuzz.c services/*/*_fuzz.c)
 LIB_A   := $(patsubst %,$(B)/lib/lib%.a,$(LIBS))
 PROTO_A := $(B)/lib/libproto.a
 SVC_A   := $(patsubst %,$(B)/lib/svc-%.a,$(SERVICES))
-BINS    := $(patsubst %,$(B)/bin/sekisho-%,$(SERVICES)) $(if $(wildcard cli/main.c),$(B)/bin/sekisho)
+BINS    := $(patsubst %,$(B)/bin/sekisho-%,$(SERVICES)) $(if $(wildcard cli/main.c),$(B)/bin/sekisho) $(B)/bin/sekisho-audit-verify
 
 $(B)/obj/libs/facts/%.o $(B)/obj/services/scan/%.o: EXTRA = $(CFLAGS_SYS)
 $(B)/obj/%.o: %.c Makefile | $(GEN)
@@ -102,6 +102,11 @@ $(B)/lib/cli.a: $(call objs,$(call srcs,cli))
 $(B)/bin/sekisho: $(B)/obj/cli/main.o $(B)/lib/cli.a $(LIB_A) $(PROTO_A)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)$(CC) $(LDFLAGS_ALL) -o $@ $< $(B)/lib/cli.a -Wl,--start-group $(LIB_A) $(PROTO_A) -Wl,--end-group $(LIBS_SYS)
+
+# The verifier of audit exports: one static file. Sanitizers do not link statically.
+$(B)/bin/sekisho-audit-verify: $(B)/obj/cli/audit-verify/main.o $(B)/lib/librecord.a $(B)/lib/libcore.a
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)$(CC) $(LDOPT) $(if $(SAN),,-static-pie -Wl,-z,relro,-z,now,--no-warnings) -o $@ $^ -ljansson -lcrypto -lpthread -ldl
 
 # --- tests ----------------------------------------------------------------------------------------------
 TEST_BINS := $(patsubst %.c,$(B)/test/%,$(tests))
