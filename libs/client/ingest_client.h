@@ -40,7 +40,7 @@ struct ingest_call {
 	struct bus *bus;
 	const struct uuid *tenant;
 	const char *traceparent;
-	struct bytes actor_token; /* with permission message.read */
+	struct bytes actor_token; /* with permission message.send */
 	int64_t deadline_ms;
 };
 /* RC_NOT_FOUND: no message was accepted under that key. */

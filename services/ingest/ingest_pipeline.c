@@ -18,11 +18,13 @@
 #include "ingest_queue.h"
 #include "ingest_strangers.h"
 #include "ingest_txn.h"
+#include "svc/record.h"
 
 #define AUTH_MS		10000
 #define STATUS_MS	1000
 #define STATUS_EVERY_MS 2000
 #define SEND_PERMISSION AUTH_MESSAGE_SEND
+#define SUBMIT_ACTION	"ingest.submit" /* on the record, when it was denied */
 
 struct pipeline {
 	struct ingest *in;
@@ -41,15 +43,42 @@ struct pipeline {
 };
 
 /* --- questions ------------------------------------------------------------------------------------------------ */
+/* As libs/svc does for rpcs: a denial is on the record before it is said. The listener is api's, so it was api's token.
+ */
+static enum rc
+deny_forged(struct pipeline *p, struct ask *a, struct err *e)
+{
+	struct err why = *e;
+	enum rc rc = recorder_forged(p->in->svc->recorder, SUBMIT_ACTION, "api", why.text, a->traceparent,
+				     clock_mono_ms() + AUTH_MS, e);
+	return rc == RC_OK ? err_set(e, RC_DENIED, "no valid actor token") : rc;
+}
+
+static enum rc
+deny_missing(struct pipeline *p, struct ask *a, const struct actor *actor, struct err *e)
+{
+	struct audit_intent i = {.action = SUBMIT_ACTION,
+				 .outcome = "denied",
+				 .actor = bytes_str(svc_actor_text(actor, a->arena)),
+				 .source = bytes_str(actor->from),
+				 .subject = actor->tenant,
+				 .number = -1,
+				 .at_us = clock_wall_us(),
+				 .detail = bytes_str("{\"why\":\"permission " SEND_PERMISSION " is missing\"}"),
+				 .traceparent = a->traceparent};
+	enum rc rc = recorder_write(p->in->svc->recorder, &actor->tenant, &i, clock_mono_ms() + AUTH_MS, e);
+	return rc == RC_OK ? err_set(e, RC_DENIED, "permission %s is missing", SEND_PERMISSION) : rc;
+}
+
 static enum rc
 login_by_token(struct pipeline *p, struct ask *a, struct err *e)
 {
 	struct actor actor;
 	enum rc rc = actor_verify(p->in->svc->actors, a->token, "ingest", clock_wall_us(), a->arena, &actor, e);
 	if (rc != RC_OK)
-		return RC_DENIED;
+		return deny_forged(p, a, e);
 	if (!actor_may(&actor, SEND_PERMISSION))
-		return err_set(e, RC_DENIED, "permission %s is missing", SEND_PERMISSION);
+		return deny_missing(p, a, &actor, e);
 	a->identity = (struct auth_identity){.tenant = actor.tenant, .account = actor.account};
 	a->from = actor.from;
 	return RC_OK;
@@ -60,11 +89,13 @@ static enum rc
 record_sender_refused(struct pipeline *p, struct ask *a, struct err *e)
 {
 	struct db_tx *tx = NULL;
-	char detail[200];
+	char detail[200], account[UUID_STR_SIZE];
+	uuid_format(&a->sender.account, account);
 	snprintf(detail, sizeof(detail), "{\"reason\":\"%.120s\"}", a->sender.reason);
 	struct audit_intent i = {.action = "mail.sender_refused",
 				 .outcome = "denied",
-				 .actor = bytes_str(a->sender.account_name),
+				 .actor = bytes_str(account),
+				 .source = bytes_str(a->client_ip),
 				 .subject = a->sender.account,
 				 .number = -1,
 				 .at_us = clock_wall_us(),

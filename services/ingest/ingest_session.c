@@ -127,7 +127,7 @@ session_reply(struct session *s, struct buf *out, int code, const char *enhanced
 enum session_want
 session_open_ask(struct session *s, struct ask *a)
 {
-	a->client_ip = arena_strdup(a->arena, s->client_ip);
+	a->client_ip = arena_strdup(a->arena, s->token_from != NULL ? s->token_from : s->client_ip);
 	traceparent_child(s->traceparent, a->traceparent);
 	s->ask = a;
 	s->state = AT_ASK;

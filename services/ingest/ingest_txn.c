@@ -67,10 +67,14 @@ replayed(struct txn *t, const struct uuid *message, const uint8_t digest[32])
 static struct audit_intent
 intent(struct txn *t, const char *action, const char *outcome, struct bytes detail)
 {
+	char account[UUID_STR_SIZE] = "mx";
+	if (!t->env->incoming)
+		uuid_format(&t->env->account, account);
 	return (struct audit_intent){
 	    .action = action,
 	    .outcome = outcome,
-	    .actor = bytes_str(t->env->incoming ? "mx" : t->env->account_name),
+	    .actor = bytes_str(arena_strdup(t->arena, account)),
+	    .source = bytes_str(t->env->client_ip),
 	    .subject = t->id,
 	    .number = -1,
 	    .at_us = t->accepted_us,
