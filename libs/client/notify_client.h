@@ -31,10 +31,10 @@
 struct notify_call {
 	struct bus *bus;
 	const struct uuid *tenant;
-	const char *traceparent;      /* may be NULL */
-	struct bytes actor_token;     /* audience "notify" */
-	struct bytes idempotency_key; /* notify_webhook_create() and _rotate() look at it; empty: none */
-	int64_t deadline_ms;	      /* monotonic */
+	const char *traceparent;     /* may be NULL */
+	struct bytes actor_token;    /* audience "notify" */
+	const char *idempotency_key; /* of what changes something; NULL or "": none */
+	int64_t deadline_ms;	     /* monotonic */
 };
 
 struct notify_webhook {
