@@ -57,16 +57,16 @@ class Site:
             raise ApiError(e.code, e.read(2000).decode(errors="replace")) from None
         return json.loads(text) if text else None
 
-    def tenant(self, name=None, rules=None, next_hop=None, inbound=None):
-        return Tenant(self, name or f"t{secrets.token_hex(4)}", rules or policy(), next_hop, inbound)
+    def tenant(self, name=None, rules=None, next_hop=None, inbound=None, sandbox=False):
+        return Tenant(self, name or f"t{secrets.token_hex(4)}", rules or policy(), next_hop, inbound, sandbox)
 
 
 class Tenant:
     """A tenant with a proven domain, one person, signing keys, a rule set and routes."""
 
-    def __init__(self, site, name, rules, next_hop, inbound):
+    def __init__(self, site, name, rules, next_hop, inbound, sandbox=False):
         self.site, self.name, self.domain = site, name, f"{name}.example"
-        made = site.api("POST", "/v1/tenants", {"name": name})
+        made = site.api("POST", "/v1/tenants", {"name": name} | ({"sandbox": True} if sandbox else {}))
         self.id, self.key = made["id"], made["admin_key"]
         site.api("POST", "/v1/domains", {"name": self.domain, "class": "internal", "assert_proven": True, "tenant": self.id})
         self.records = {r["name"]: r["value"] for r in self.api("GET", f"/v1/domains/{self.domain}/dkim")["records"]}
