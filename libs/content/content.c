@@ -9,15 +9,13 @@
 #include <stdlib.h>
 
 #include "content/chunk.h"
+#include "content/content_internal.h"
 #include "content/keys.h"
 #include "crypt/secret.h"
 
-#define ITEMS_MAX	 8
-#define BUNDLE		 0 /* kind of the row; enum content_kind begins with 1 */
-#define BUNDLE_HEAD	 5
-#define SECRET_VERSION	 1
-#define SECRET_HEAD_SIZE (1 + 4 + 16) /* version, epoch, salt */
-#define LABEL_MAX	 200
+#define ITEMS_MAX   8
+#define BUNDLE	    0 /* kind of the row; enum content_kind begins with 1 */
+#define BUNDLE_HEAD 5
 
 static const char insert_chunks[] =
     "INSERT INTO content.chunk (tenant, id, kind, n, last, epoch, sealed) "
@@ -26,10 +24,11 @@ static const char insert_chunks[] =
 static const char select_chunks[] = "SELECT kind, n, last, epoch, sealed FROM content.chunk "
 				    "WHERE tenant = $1 AND id = $2 AND kind = ANY($3::int4[]) AND n <= $4 "
 				    "ORDER BY kind, n";
-
-struct content {
-	struct keys *keys;
-};
+static const char select_many[] =
+    "SELECT k.kind, k.n, k.last, k.epoch, k.sealed, u.place::int8 FROM unnest($2::uuid[]) WITH ORDINALITY AS u(id, "
+    "place) "
+    "JOIN content.chunk k ON k.tenant = $1 AND k.id = u.id AND k.kind = ANY($3::int4[]) AND k.n <= $4 "
+    "ORDER BY u.place, k.kind, k.n";
 
 struct content_sealed {
 	struct uuid tenant, id;
@@ -308,18 +307,12 @@ open_unit(struct content *c, struct db_tx *tx, struct chunk_place *w, const stru
 		      : hand_out(&item, q->kinds, q->found, q->n, q->max, e);
 }
 
+/* What one message has: rows of one kind follow each other. */
 static enum rc
-open_rows(struct content *c, struct db_tx *tx, const struct uuid *tenant, const struct uuid *id, struct db_rows *rows,
-	  const struct asked *q, struct arena *a, struct err *e)
+open_chunks(struct content *c, struct db_tx *tx, const struct uuid *tenant, const struct uuid *id,
+	    const struct chunk *v, const int32_t *kind, size_t total, const struct asked *q, struct arena *a,
+	    struct err *e)
 {
-	size_t total = (size_t)db_rows_count(rows);
-	struct chunk *v = arena_new_array(a, struct chunk, total + 1);
-	int32_t *kind = arena_new_array(a, int32_t, total + 1);
-	for (size_t i = 0; db_rows_next(rows); i++) {
-		kind[i] = (int32_t)db_int(rows, 0);
-		v[i] = (struct chunk){(int32_t)db_int(rows, 1), (int32_t)db_int(rows, 3), db_bool(rows, 2),
-				      db_bytes(rows, 4)};
-	}
 	for (size_t at = 0, end; at < total; at = end) {
 		for (end = at; end < total && kind[end] == kind[at];)
 			end++;
@@ -329,6 +322,26 @@ open_rows(struct content *c, struct db_tx *tx, const struct uuid *tenant, const 
 			return rc;
 	}
 	return RC_OK;
+}
+
+static struct chunk
+read_chunk(const struct db_rows *rows)
+{
+	return (struct chunk){(int32_t)db_int(rows, 1), (int32_t)db_int(rows, 3), db_bool(rows, 2), db_bytes(rows, 4)};
+}
+
+static enum rc
+open_rows(struct content *c, struct db_tx *tx, const struct uuid *tenant, const struct uuid *id, struct db_rows *rows,
+	  const struct asked *q, struct arena *a, struct err *e)
+{
+	size_t total = (size_t)db_rows_count(rows);
+	struct chunk *v = arena_new_array(a, struct chunk, total + 1);
+	int32_t *kind = arena_new_array(a, int32_t, total + 1);
+	for (size_t i = 0; db_rows_next(rows); i++) {
+		kind[i] = (int32_t)db_int(rows, 0);
+		v[i] = read_chunk(rows);
+	}
+	return open_chunks(c, tx, tenant, id, v, kind, total, q, a, e);
 }
 
 static void
@@ -413,74 +426,47 @@ content_get_first(struct content *c, struct db_tx *tx, const struct uuid *tenant
 	return rc;
 }
 
-/* --- small secrets ----------------------------------------------------------------------------------------- */
-struct secret_box {
-	uint8_t key[CRYPT_KEY_SIZE];
-	uint8_t aad[16 + LABEL_MAX];
-	size_t aad_n;
-};
-static const uint8_t zero_nonce[CRYPT_NONCE_SIZE]; /* the salt makes the key new each time */
-
-static enum rc
-secret_box(struct secret_box *b, const uint8_t tenant_key[CRYPT_KEY_SIZE], const struct uuid *tenant, const char *label,
-	   const uint8_t head[SECRET_HEAD_SIZE], struct err *e)
-{
-	size_t n = strlen(label);
-	if (n > LABEL_MAX)
-		return err_set(e, RC_INVALID, "the label of a secret is too long");
-	memcpy(b->aad, tenant->b, 16);
-	memcpy(b->aad + 16, label, n);
-	b->aad_n = 16 + n;
-	return crypt_hkdf(bytes_of(tenant_key, CRYPT_KEY_SIZE), bytes_of(head, SECRET_HEAD_SIZE),
-			  bytes_str("sekisho secret"), b->key, e);
-}
-
+/* --- many messages ------------------------------------------------------------------------------------------- */
 enum rc
-content_seal_secret(struct content *c, const struct uuid *tenant, const char *label, struct bytes plain,
-		    struct buf *sealed, struct err *e)
+content_get_many(struct content *c, struct db_tx *tx, const struct uuid *tenant, const struct uuid *ids, size_t n,
+		 enum content_kind kind, size_t max, struct bytes *data, size_t *bad_r, struct arena *a, struct err *e)
 {
-	uint8_t head[SECRET_HEAD_SIZE] = {SECRET_VERSION}, key[CRYPT_KEY_SIZE];
-	struct secret_box b;
-	size_t before = sealed->n;
-	int32_t epoch = 0;
-	enum rc rc = keys_current(c->keys, tenant, &epoch, key, e);
+	struct db_args args;
+	struct db_rows *rows = NULL;
+	const int32_t wanted[] = {BUNDLE, (int32_t)kind};
+	db_args_init(&args);
+	db_arg_uuid(&args, tenant);
+	db_arg_uuids(&args, ids, n);
+	db_arg_ints(&args, wanted, 2);
+	db_arg_int(&args, (int32_t)chunk_count(max));
+	enum rc rc = db_query(tx, select_many, &args, &rows, e);
 	if (rc != RC_OK)
 		return rc;
-	for (int i = 0; i < 4; i++)
-		head[1 + i] = (uint8_t)((uint32_t)epoch >> (24 - 8 * i));
-	random_bytes(head + 5, 16);
-	rc = secret_box(&b, key, tenant, label, head, e);
-	buf_add(sealed, head, sizeof(head));
-	if (rc == RC_OK)
-		rc = crypt_seal(b.key, zero_nonce, bytes_of(b.aad, b.aad_n), plain, sealed, e);
-	secret_wipe(key, sizeof(key));
-	secret_wipe(&b, sizeof(b));
-	if (rc != RC_OK)
-		sealed->n = before;
-	return rc;
-}
-
-enum rc
-content_open_secret(struct content *c, const struct uuid *tenant, const char *label, struct bytes sealed,
-		    struct buf *plain, struct err *e)
-{
-	uint8_t key[CRYPT_KEY_SIZE];
-	struct secret_box b;
-	uint32_t epoch = 0;
-	if (sealed.n < SECRET_HEAD_SIZE + CRYPT_TAG_SIZE || sealed.p[0] != SECRET_VERSION)
-		return err_set(e, RC_INVALID, "not a sealed secret");
-	for (int i = 0; i < 4; i++)
-		epoch = epoch << 8 | sealed.p[1 + i];
-	enum rc rc = keys_of(c->keys, NULL, tenant, (int32_t)epoch, key, e);
-	if (rc == RC_NOT_FOUND)
-		return err_set(e, RC_INVALID, "the secret is sealed under a key that is gone");
-	if (rc != RC_OK)
-		return rc;
-	rc = secret_box(&b, key, tenant, label, sealed.p, e);
-	if (rc == RC_OK)
-		rc = crypt_open(b.key, zero_nonce, bytes_of(b.aad, b.aad_n),
-				bytes_of(sealed.p + SECRET_HEAD_SIZE, sealed.n - SECRET_HEAD_SIZE), plain, e);
-	secret_wipe(key, sizeof(key));
-	secret_wipe(&b, sizeof(b));
+	size_t total = (size_t)db_rows_count(rows), bad = 0;
+	struct chunk *v = arena_new_array(a, struct chunk, total + 1);
+	int32_t *kinds = arena_new_array(a, int32_t, total + 1);
+	size_t *place = arena_new_array(a, size_t, total + 1);
+	for (size_t i = 0; db_rows_next(rows); i++) {
+		kinds[i] = (int32_t)db_int(rows, 0);
+		v[i] = read_chunk(rows);
+		place[i] = (size_t)db_int(rows, 5) - 1;
+	}
+	memset(data, 0, n * sizeof(*data));
+	for (size_t at = 0, end; rc == RC_OK && at < total; at = end) {
+		for (end = at; end < total && place[end] == place[at];)
+			end++;
+		struct bytes found = {NULL, 0};
+		struct asked q = {&kind, &found, 1, max, false};
+		rc = open_chunks(c, tx, tenant, &ids[place[at]], v + at, kinds + at, end - at, &q, a, e);
+		if (rc == RC_OK)
+			data[place[at]] = found;
+		else if (rc == RC_INVALID || rc == RC_LIMIT) { /* that message's own trouble */
+			bad++;
+			rc = RC_OK;
+		}
+	}
+	db_rows_free(&rows);
+	if (bad_r != NULL)
+		*bad_r = bad;
 	return rc;
 }

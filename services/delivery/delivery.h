@@ -35,6 +35,7 @@ struct lanes;
 struct senders;
 struct signers;
 struct dns;
+struct search_index;
 struct sandbox;
 struct delivery {
 	struct svc *svc;
@@ -45,6 +46,7 @@ struct delivery {
 	struct senders *senders;
 	struct signers *signers;
 	struct dns *dns;
+	struct search_index *search_index;
 	struct sandbox *sandbox;
 };
 extern struct delivery delivery;

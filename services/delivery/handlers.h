@@ -12,6 +12,7 @@ enum rc handle_list(const struct svc_request *r, struct buf *reply, struct err *
 enum rc handle_show(const struct svc_request *r, struct buf *reply, struct err *e);
 enum rc handle_holds(const struct svc_request *r, struct buf *reply, struct err *e);
 enum rc handle_queue(const struct svc_request *r, struct buf *reply, struct err *e);
+enum rc handle_search(const struct svc_request *r, struct buf *reply, struct err *e); /* search_handler.c */
 enum rc handle_release(const struct svc_request *r, struct buf *reply, struct err *e);
 enum rc handle_discard(const struct svc_request *r, struct buf *reply, struct err *e);
 enum rc handle_dkim(const struct svc_request *r, struct buf *reply, struct err *e);

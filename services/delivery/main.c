@@ -19,6 +19,7 @@
 #include "results.h"
 #include "sandbox.h"
 #include "schedule.h"
+#include "search_index.h"
 #include "sender.h"
 #include "subjects.h"
 #include "wire.h"
@@ -63,6 +64,7 @@ static const struct svc_endpoint endpoints[] = {
     {RPC_DELIVERY_LIST, handle_list},
     {RPC_DELIVERY_SHOW, handle_show},
     {RPC_DELIVERY_HOLDS, handle_holds},
+    {RPC_DELIVERY_SEARCH, handle_search},
     {RPC_DELIVERY_RELEASE, handle_release},
     {RPC_DELIVERY_DISCARD, handle_discard},
     {RPC_DELIVERY_QUEUE, handle_queue},
@@ -85,6 +87,7 @@ done(struct svc *s)
 {
 	if (consumer != NULL)
 		consumer_close(&consumer);
+	search_index_stop(&delivery.search_index);
 	scheduler_stop(delivery.scheduler);
 	sandbox_wake(delivery.sandbox);
 	senders_stop(&delivery.senders);
@@ -118,6 +121,7 @@ init(struct svc *s, struct err *e)
 	delivery.alive = alive_start(&delivery);
 	delivery.scheduler = scheduler_start(&delivery);
 	senders_start(delivery.senders);
+	delivery.search_index = search_index_start(&delivery);
 	rc = consume_start(&delivery, &consumer, e);
 	if (rc != RC_OK)
 		done(s);

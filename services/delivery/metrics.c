@@ -49,6 +49,16 @@ struct metric metric_sandboxed = {.name = "sekisho_delivery_sandbox_mails_total"
 				  .type = METRIC_COUNTER,
 				  .help = "Transactions that ended in the sink of a sandbox tenant."};
 
+struct metric metric_search_indexed = {.name = "sekisho_delivery_search_indexed_total",
+				       .type = METRIC_COUNTER,
+				       .help = "Messages that went into the search index."};
+struct metric metric_search_waiting = {.name = "sekisho_delivery_search_waiting",
+				       .type = METRIC_GAUGE,
+				       .help = "Messages that are not in the search index yet."};
+struct metric metric_search_lag = {
+    .name = "sekisho_delivery_search_lag_seconds", .type = METRIC_GAUGE, .help = "How long the first of them waits."};
+
 struct metric *const delivery_metrics[] = {
-    &metric_arrived, &metric_claimed,	      &metric_results, &metric_lost_leases, &metric_connections, &metric_depth,
-    &metric_overdue, &metric_attempt_seconds, &metric_reports, &metric_notices,	    &metric_sandboxed,	 NULL};
+    &metric_arrived,   &metric_claimed,	       &metric_results,		&metric_lost_leases, &metric_connections,
+    &metric_depth,     &metric_overdue,	       &metric_attempt_seconds, &metric_reports,     &metric_notices,
+    &metric_sandboxed, &metric_search_indexed, &metric_search_waiting,	&metric_search_lag,  NULL};

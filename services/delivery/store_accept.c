@@ -4,6 +4,7 @@
  */
 #include "store.h"
 
+#include "search_store.h"
 #include "store_columns.h"
 
 static const char SQL_MESSAGES[] =
@@ -152,10 +153,17 @@ store_arrive(struct db_tx *tx, const struct uuid *tenant, struct store_arrival *
 	if (rc != RC_OK)
 		return rc;
 	size_t legs = 0, k = 0;
-	for (size_t i = 0; i < n; i++)
+	struct uuid *fresh = arena_new_array(a, struct uuid, n);
+	size_t n_fresh = 0;
+	for (size_t i = 0; i < n; i++) {
 		legs += v[i].fresh ? v[i].n_legs : 0;
-	if (legs == 0)
-		return RC_OK;
+		if (v[i].fresh)
+			fresh[n_fresh++] = v[i].message.id;
+	}
+	if (n_fresh > 0)
+		rc = search_store_arrived(tx, tenant, fresh, n_fresh, e);
+	if (rc != RC_OK || legs == 0)
+		return rc;
 	struct leg_columns c;
 	columns_new(&c, legs, a);
 	for (size_t i = 0; i < n; i++)

@@ -21,6 +21,9 @@
 void store_read_message(const struct db_rows *r, int first, struct arena *a, struct store_message *out_r);
 void store_read_leg(const struct db_rows *r, int first, struct arena *a, struct store_leg *out_r);
 
+/* Rows of messages joined with their legs, in order: both lists of columns. Takes the rows. */
+void store_read_views(struct db_rows *r, struct arena *a, struct store_view **v_r, size_t *n_r);
+
 /* Empty octets that are not SQL NULL. */
 static inline struct bytes
 store_full(struct bytes b)

@@ -56,9 +56,8 @@ text_or_null(const struct db_rows *r, int col, struct arena *a)
 	return b.p != NULL ? arena_strndup(a, b.p, b.n) : NULL;
 }
 
-/* Rows of messages joined with their legs, in order. Takes the rows. */
-static void
-read_views(struct db_rows *r, struct arena *a, struct store_view **v_r, size_t *n_r)
+void
+store_read_views(struct db_rows *r, struct arena *a, struct store_view **v_r, size_t *n_r)
 {
 	size_t rows = (size_t)db_rows_count(r), n = 0;
 	struct store_view *v = arena_new_array(a, struct store_view, rows);
@@ -93,7 +92,7 @@ store_list(struct db_tx *tx, const struct uuid *tenant, const struct store_filte
 	db_arg_long(&p, f->limit);
 	enum rc rc = db_query(tx, SQL_LIST, &p, &r, e);
 	if (rc == RC_OK)
-		read_views(r, a, v_r, n_r);
+		store_read_views(r, a, v_r, n_r);
 	return rc;
 }
 
@@ -109,7 +108,7 @@ store_holds(struct db_tx *tx, const struct uuid *tenant, const struct store_filt
 	db_arg_long(&p, f->limit);
 	enum rc rc = db_query(tx, SQL_HOLDS, &p, &r, e);
 	if (rc == RC_OK)
-		read_views(r, a, v_r, n_r);
+		store_read_views(r, a, v_r, n_r);
 	return rc;
 }
 
@@ -137,7 +136,7 @@ store_show(struct db_tx *tx, const struct uuid *tenant, const struct uuid *id, b
 	rc = db_query(tx, SQL_SHOW, &p, &r, e);
 	if (rc != RC_OK)
 		return rc;
-	read_views(r, a, &v, &n);
+	store_read_views(r, a, &v, &n);
 	if (n == 0)
 		return err_set(e, RC_NOT_FOUND, "no such message");
 	*out_r = v[0];
