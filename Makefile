@@ -57,7 +57,7 @@ $(B)/gen/subjects.h $(B)/gen/subjects.c &: proto/subjects.tsv proto/permissions.
 srcs    = $(filter-out %_test.c %_fuzz.c %/main.c,$(wildcard $(1)/*.c))
 objs    = $(patsubst %.c,$(B)/obj/%.o,$(1))
 tests  := $(wildcard libs/*/*_test.c services/*/*_test.c cli/*_test.c)
-fuzzes := $(wildcard libs/*/*_fuzz.c services/*/*_fuzz.c)
+fuzzes := $(wildcard libs/*/*_fuzz.c services/*/*_fuzz.c cli/*_fuzz.c)
 
 LIB_A   := $(patsubst %,$(B)/lib/lib%.a,$(LIBS))
 PROTO_A := $(B)/lib/libproto.a

@@ -18,6 +18,14 @@ words_match(const char *words, int argc, char **argv)
 	return n;
 }
 
+static bool
+is_utf8(const char *s)
+{
+	json_t *j = json_string(s);
+	json_decref(j);
+	return j != NULL;
+}
+
 static const struct cli_option *
 find_option(const struct cli_command *command, const char *name, size_t n)
 {
@@ -27,10 +35,13 @@ find_option(const struct cli_command *command, const char *name, size_t n)
 	return NULL;
 }
 
-/* --json, --env FILE, --help stand anywhere. Returns the words taken, 0 if it is none of them, -1 if wrong. */
+/* --json, --env FILE, --idempotency-key KEY and --help stand anywhere. Returns the words taken, 0 if it is none of
+ * them, -1 if wrong. */
 static int
 take_global(struct arena *a, int left, char **at, struct cli_args *out, const char **why_r)
 {
+	static const char *const with_value[] = {"--env", "--idempotency-key"};
+	const char **value[] = {&out->env_file, &out->idempotency_key};
 	if (strcmp(at[0], "--json") == 0) {
 		out->json = true;
 		return 1;
@@ -39,14 +50,18 @@ take_global(struct arena *a, int left, char **at, struct cli_args *out, const ch
 		out->help = true;
 		return 1;
 	}
-	if (strcmp(at[0], "--env") != 0)
-		return 0;
-	if (left < 2) {
-		*why_r = "--env needs a FILE";
-		return -1;
+	for (size_t i = 0; i < 2; i++) {
+		size_t n = strlen(with_value[i]);
+		if (strncmp(at[0], with_value[i], n) != 0 || (at[0][n] != '\0' && at[0][n] != '='))
+			continue;
+		if (at[0][n] == '\0' && left < 2) {
+			*why_r = arena_printf(a, "%s needs a value (%s)", with_value[i], i == 0 ? "FILE" : "KEY");
+			return -1;
+		}
+		*value[i] = arena_strdup(a, at[0][n] == '=' ? at[0] + n + 1 : at[1]);
+		return at[0][n] == '=' ? 1 : 2;
 	}
-	out->env_file = arena_strdup(a, at[1]);
-	return 2;
+	return 0;
 }
 
 static bool
@@ -109,11 +124,31 @@ take_rest(struct arena *a, int argc, char **argv, struct cli_args *out, const ch
 	return true;
 }
 
+const struct cli_command *
+cli_find_command(int n, char **words, int *used_r)
+{
+	const struct cli_command *found = NULL;
+	*used_r = 0;
+	for (const struct cli_command *c = cli_commands; c->words != NULL; c++) {
+		int used = words_match(c->words, n, words);
+		if (used > *used_r) {
+			*used_r = used;
+			found = c;
+		}
+	}
+	return found;
+}
+
 bool
 cli_args_parse(struct arena *a, int argc, char **argv, struct cli_args *out_r, const char **why_r)
 {
 	struct cli_args out = {0};
 	int i = 1;
+	for (int k = 1; k < argc; k++)
+		if (!is_utf8(argv[k])) {
+			*why_r = arena_printf(a, "word %d of the command line is not UTF-8", k);
+			return false;
+		}
 	while (i < argc) {
 		int taken = take_global(a, argc - i, argv + i, &out, why_r);
 		if (taken < 0)
@@ -123,13 +158,7 @@ cli_args_parse(struct arena *a, int argc, char **argv, struct cli_args *out_r, c
 		i += taken;
 	}
 	int used = 0;
-	for (const struct cli_command *c = cli_commands; c->words != NULL; c++) {
-		int n = words_match(c->words, argc - i, argv + i);
-		if (n > used) {
-			used = n;
-			out.command = c;
-		}
-	}
+	out.command = cli_find_command(argc - i, argv + i, &used);
 	if (out.command == NULL && (i == argc || out.help)) {
 		*why_r = NULL; /* nothing asked: help */
 		return false;
@@ -174,6 +203,29 @@ bool
 cli_has(const struct cli *c, const char *option)
 {
 	return cli_value(c, option) != NULL;
+}
+
+bool
+cli_number(const struct cli *c, const char *option, json_int_t otherwise, json_int_t max, json_int_t *out_r)
+{
+	const char *text = cli_value(c, option);
+	*out_r = otherwise;
+	if (text == NULL)
+		return true;
+	json_int_t v = 0;
+	for (const char *p = text; *p != '\0'; p++) {
+		if (*p < '0' || *p > '9' || v > (max - (*p - '0')) / 10) {
+			v = -1;
+			break;
+		}
+		v = v * 10 + (*p - '0');
+	}
+	if (v < 0 || text[0] == '\0') {
+		cli_error("%s %s: a number from 0 to %lld is needed", option, text, (long long)max);
+		return false;
+	}
+	*out_r = v;
+	return true;
 }
 
 void

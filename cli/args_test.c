@@ -38,6 +38,9 @@ options_and_arguments(void **state)
 	assert_int_equal(c.args.n_arguments, 3);
 	assert_string_equal(c.args.argument[2], "-1");
 	assert_true(PARSE(&c, &why, "policy", "check", "-"));
+	assert_true(PARSE(&c, &why, "hold", "list", "--idempotency-key=k1", "--env=g"));
+	assert_string_equal(c.args.idempotency_key, "k1");
+	assert_string_equal(c.args.env_file, "g");
 	assert_true(PARSE(&c, &why, "message", "show", "--help"));
 	assert_true(c.args.help);
 }
@@ -61,6 +64,10 @@ mistakes(void **state)
 	assert_false(PARSE(&c, &why, "domain", "add", "x", "--assert-proven=yes"));
 	assert_string_equal(why, "--assert-proven takes no value");
 	assert_false(PARSE(&c, &why, "health", "--env"));
+	assert_string_equal(why, "--env needs a value (FILE)");
+	assert_false(PARSE(&c, &why, "health", "--idempotency-key"));
+	assert_false(PARSE(&c, &why, "message", "show", "\xff"));
+	assert_string_equal(why, "word 3 of the command line is not UTF-8");
 	assert_false(PARSE(&c, &why, "--json"));
 	assert_null(why); /* nothing asked: help */
 }
@@ -81,6 +88,38 @@ every_command_is_found(void **state)
 		assert_true(cli_args_parse(arena, n, argv, &args, &why));
 		assert_ptr_equal(args.command, k);
 		assert_non_null(k->run);
+		assert_non_null(k->operations);
+		assert_true(k->help[0] != '\0' && k->examples[0] != NULL);
+	}
+}
+
+static void
+numbers(void **state)
+{
+	static const struct {
+		const char *text;
+		json_int_t max, value; /* -1: refused */
+	} table[] = {
+	    {"0", 10, 0},
+	    {"10", 10, 10},
+	    {"11", 10, -1},
+	    {"007", 10, 7},
+	    {"", 10, -1},
+	    {"-1", 10, -1},
+	    {"1x", 10, -1},
+	    {" 1", 10, -1},
+	    {"9223372036854775807", INT64_MAX, INT64_MAX},
+	    {"9223372036854775808", INT64_MAX, -1},
+	    {"99999999999999999999999", INT64_MAX, -1},
+	};
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		struct cli c = {.arena = arena};
+		json_int_t got = -5;
+		c.args.option[0].name = "--limit";
+		c.args.option[0].value = table[i].text;
+		c.args.n_options = 1;
+		bool ok = cli_number(&c, "--limit", 0, table[i].max, &got);
+		assert_int_equal(ok ? got : -1, table[i].value);
 	}
 }
 
@@ -111,9 +150,8 @@ main(void)
 {
 	arena = arena_new();
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(options_and_arguments),
-	    cmocka_unit_test(mistakes),
-	    cmocka_unit_test(every_command_is_found),
+	    cmocka_unit_test(options_and_arguments),  cmocka_unit_test(mistakes),
+	    cmocka_unit_test(every_command_is_found), cmocka_unit_test(numbers),
 	    cmocka_unit_test(addresses_with_names),
 	};
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);

@@ -42,35 +42,14 @@ sender_of(const json_t *message)
 	return s[0] != '\0' ? s : "<>";
 }
 
-static const char *
-page_query(struct cli *c, const char *path)
-{
-	static const char *const names[] = {"limit", "cursor", "state", "sender", "recipient", "direction"};
-	char sep = '?';
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		const char *v = cli_value(c, arena_printf(c->arena, "--%s", names[i]));
-		if (v == NULL)
-			continue;
-		path = arena_printf(c->arena, "%s%c%s=%s", path, sep, names[i], cli_encode(c, v));
-		sep = '&';
-	}
-	return path;
-}
-
-static void
-print_more(struct cli *c, const json_t *page)
-{
-	const char *cursor = cli_str(page, "next_cursor");
-	if (cursor[0] != '\0')
-		printf("more: --cursor %s\n", term_safe(c->arena, bytes_str(cursor)));
-}
+static const char *const list_names[] = {"limit", "cursor", "state", "sender", "recipient", "direction", NULL};
 
 int
 cmd_message_list(struct cli *c)
 {
 	static const char *const head[] = {"ID", "ACCEPTED (UTC)", "DIRECTION", "SENDER", "RECIPIENTS", NULL};
 	struct cli_answer a = {0};
-	int code = cli_call_json(c, "GET", page_query(c, "/v1/messages"), NULL, &a);
+	int code = cli_call_json(c, "GET", cli_query(c, "/v1/messages", list_names), NULL, &a);
 	if (code == CLI_OK && !cli_print_json(c, &a)) {
 		struct term_table t;
 		size_t i;
@@ -83,7 +62,7 @@ cmd_message_list(struct cli *c)
 							    summary(c, json_object_get(m, "recipients"))});
 		}
 		term_table_print(&t, stdout);
-		print_more(c, a.json);
+		cli_print_more(c, a.json);
 	}
 	json_decref(a.json);
 	return code;
@@ -169,11 +148,55 @@ cmd_message_trace(struct cli *c)
 }
 
 int
+cmd_message_search(struct cli *c)
+{
+	static const char *const head[] = {"ID",      "ACCEPTED (UTC)", "DIRECTION", "SENDER",
+					   "SUBJECT", "RECIPIENTS",	NULL};
+	static const char *const names[] = {"limit", "cursor", "direction", NULL};
+	const char *words = "", *path = cli_query(c, "/v1/messages/search", names);
+	for (int i = 0; i < c->args.n_arguments; i++)
+		words = arena_printf(c->arena, "%s%s%s", words, i > 0 ? " " : "", c->args.argument[i]);
+	path = cli_add_query(c, path, "q", words);
+	path = cli_add_times(c, path);
+	struct cli_answer a = {0};
+	int code = cli_call_json(c, "GET", path, NULL, &a);
+	if (code == CLI_OK && !cli_print_json(c, &a)) {
+		struct term_table t;
+		size_t i;
+		json_t *m;
+		term_table_init(&t, c->arena, head);
+		json_array_foreach(json_object_get(a.json, "messages"), i, m)
+		{
+			term_table_row(&t,
+				       (const char *[]){cli_str(m, "id"), cli_time(c, m, "accepted_at"),
+							cli_str(m, "direction"), sender_of(m), cli_str(m, "subject"),
+							summary(c, json_object_get(m, "recipients"))});
+		}
+		term_table_print(&t, stdout);
+		cli_print_more(c, a.json);
+		if (json_is_string(json_object_get(a.json, "indexed_until")))
+			printf("accepted after %s UTC: may be missing yet\n",
+			       term_safe(c->arena, bytes_str(cli_time(c, a.json, "indexed_until"))));
+	}
+	json_decref(a.json);
+	return code;
+}
+
+int
+cmd_message_lookup(struct cli *c)
+{
+	static const struct cli_column columns[] = {
+	    {"message", "id", CLI_TEXT}, {"accepted", "accepted_at", CLI_TIME}, {NULL}};
+	const char *path = arena_printf(c->arena, "/v1/submissions/%s", cli_encode(c, c->args.argument[0]));
+	return cli_get_object(c, path, columns);
+}
+
+int
 cmd_hold_list(struct cli *c)
 {
 	static const char *const head[] = {"ID", "NO", "RECIPIENT", "SENDER", "HELD UNTIL (UTC)", "RULE", NULL};
 	struct cli_answer a = {0};
-	int code = cli_call_json(c, "GET", page_query(c, "/v1/holds"), NULL, &a);
+	int code = cli_call_json(c, "GET", cli_query(c, "/v1/holds", list_names), NULL, &a);
 	if (code == CLI_OK && !cli_print_json(c, &a)) {
 		struct term_table t;
 		size_t i, k;
@@ -190,7 +213,7 @@ cmd_hold_list(struct cli *c)
 			}
 		}
 		term_table_print(&t, stdout);
-		print_more(c, a.json);
+		cli_print_more(c, a.json);
 	}
 	json_decref(a.json);
 	return code;

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "cli.h"
-#include "core/id.h"
 #include "term.h"
 
 #define MESSAGE_MAX (50u * 1024 * 1024)
@@ -201,22 +200,11 @@ cmd_send(struct cli *c)
 			cli_error("--raw is a whole message: %s does not go with it", not_with_raw[i]);
 			return CLI_USAGE;
 		}
-	const char *key = cli_value(c, "--idempotency-key");
-	if (key == NULL) {
-		uint8_t octets[16];
-		char *hex = arena_alloc(c->arena, 33);
-		random_bytes(octets, sizeof(octets));
-		for (size_t i = 0; i < sizeof(octets); i++)
-			sprintf(hex + 2 * i, "%02x", octets[i]);
-		key = hex;
-	}
-	struct cli_request r = {.method = "POST", .headers = {{"Idempotency-Key", key}}};
+	struct cli_request r = {.method = "POST"};
 	struct cli_answer a = {0};
 	if (!fill_request(c, &r))
 		return CLI_USAGE;
 	int code = cli_call(c, &r, &a);
-	if (code == CLI_UNREACHABLE)
-		cli_error("it may have been accepted: repeat with --idempotency-key %s", key);
 	if (code == CLI_OK && !cli_print_json(c, &a))
 		printf("%s\n", term_safe(c->arena, bytes_str(cli_str(a.json, "id"))));
 	json_decref(a.json);

@@ -1,154 +1,188 @@
 /* SPDX-License-Identifier: MIT
  *
- * The one command table, from which come the parsing and the help.
+ * The one command table, from which come the parsing, the help, the completions and the manual pages. A test compares
+ * its operations with docs/openapi.yaml in both directions, and runs every example against a real site.
  */
-#include <stdio.h>
-#include <string.h>
-
 #include "cli.h"
+#include "options.h"
 
-#define O_END                                                                                                          \
+#define EX(...)                                                                                                        \
+	(const char *const[])                                                                                          \
 	{                                                                                                              \
-		.name = NULL                                                                                           \
+		__VA_ARGS__, NULL                                                                                      \
 	}
-static const struct cli_option send_options[] = {
-    {"--from", "ADDRESS", "sender, \"a@example.com\" or \"Name <a@example.com>\""},
-    {"--to", "ADDRESS", "recipient; may be given again"},
-    {"--cc", "ADDRESS", "the same as a copy"},
-    {"--bcc", "ADDRESS", "the same, seen by nobody else"},
-    {"--reply-to", "ADDRESS", "where answers should go"},
-    {"--subject", "TEXT", "subject"},
-    {"--text", "TEXT", "body; \"-\" reads it from standard input"},
-    {"--html", "FILE", "HTML body from a file"},
-    {"--attach", "FILE", "a file to attach; may be given again"},
-    {"--raw", "FILE",
-     "a whole message (RFC 5322) instead; \"-\" reads standard input. --from and --to are its envelope"},
-    {"--idempotency-key", "KEY", "the same key never makes a second message (default: a new one)"},
-    O_END,
-};
-static const struct cli_option list_options[] = {
-    {"--limit", "N", "at most N messages (1..200, default 50)"},
-    {"--cursor", "CURSOR", "go on where an earlier list ended"},
-    {"--state", "STATE", "with a recipient in this state: held, queued, sending, deferred, delivered, bounced, ..."},
-    {"--sender", "ADDRESS", "exact sender of the envelope"},
-    {"--recipient", "ADDRESS", "exact recipient"},
-    {"--direction", "WORD", "outgoing, incoming or system"},
-    O_END,
-};
-static const struct cli_option page_options[] = {
-    {"--limit", "N", "at most N messages (1..200, default 50)"},
-    {"--cursor", "CURSOR", "go on where an earlier list ended"},
-    O_END,
-};
-static const struct cli_option act_options[] = {
-    {"--reason", "TEXT", "kept in the record"},
-    O_END,
-};
-static const struct cli_option policy_get_options[] = {
-    {"--version", "N", "an earlier version instead of the one in force"},
-    O_END,
-};
-static const struct cli_option policy_put_options[] = {
-    {"--if-version", "N", "only if version N is in force"},
-    O_END,
-};
-static const struct cli_option user_options[] = {
-    {"--name", "TEXT", "display name"},
-    {"--password-file", "FILE",
-     "password, first line of a file (\"-\": standard input); none: application passwords only"},
-    {"--address", "ADDRESS", "an address the person may send from; may be given again"},
-    O_END,
-};
-static const struct cli_option key_options[] = {
-    {"--login", "LOGIN", "whose key; none: the tenant's own"},
-    {"--permission", "WORD", "what the key may do, such as message.send; may be given again"},
-    {"--app-password", NULL, "an application password for SMTP instead of an API key"},
-    {"--expires", "TIME", "when it ends, such as 2027-01-31T00:00:00Z"},
-    O_END,
-};
-static const struct cli_option domain_options[] = {
-    {"--class", "CLASS", "internal (default), affiliate or external"},
-    {"--assert-proven", NULL, "proven without DNS (platform key only)"},
-    {"--tenant", "ID", "whose domain (platform key only)"},
-    O_END,
-};
-static const struct cli_option route_options[] = {
-    {"--smarthost", "HOST:PORT", "where to send; empty: by MX"},
-    {"--username", "NAME", "login at the smarthost"},
-    {"--password-file", "FILE", "its password, first line of a file (\"-\": standard input)"},
-    {"--tls", "WORD", "may, encrypt (default) or verify"},
-    O_END,
+
+const struct cli_exit_code cli_exits[] = {
+    {CLI_OK, "done"},
+    {CLI_FAILED, "refused, failed, partly failed, or a check that says no (policy check, conservation, webhook test, "
+		 "audit verify)"},
+    {CLI_USAGE, "the command line or a file named by it is wrong; nothing was sent"},
+    {CLI_UNREACHABLE, "no answer: it is not known what happened; the message says how to repeat it safely"},
+    {.meaning = NULL},
 };
 
 const struct cli_command cli_commands[] = {
-    {"send", "", 0, 0, send_options, "send a message; prints its id once it is accepted", cmd_send},
-    {"message list", "", 0, 0, list_options, "messages, newest first", cmd_message_list},
-    {"message show", "ID", 1, 1, NULL, "one message and its recipients", cmd_message_show},
-    {"message trace", "ID", 1, 1, NULL, "what happened when, and why", cmd_message_trace},
-    {"hold list", "", 0, 0, page_options, "recipients on hold", cmd_hold_list},
-    {"hold release", "ID [NUMBER...]", 1, -1, act_options, "send now (all recipients, or those with these numbers)",
-     cmd_hold_release},
-    {"hold discard", "ID [NUMBER...]", 1, -1, act_options, "never send", cmd_hold_discard},
-    {"policy get", "", 0, 0, policy_get_options, "print the rule set", cmd_policy_get},
-    {"policy put", "FILE", 1, 1, policy_put_options, "check and activate a rule set", cmd_policy_put},
-    {"policy check", "FILE", 1, 1, NULL, "check a rule set without storing it", cmd_policy_check},
-    {"tenant create", "NAME", 1, 1, NULL, "a new tenant; prints its first administrator's key once", cmd_tenant_create},
-    {"tenant list", "", 0, 0, NULL, "all tenants (platform key)", cmd_tenant_list},
-    {"user create", "LOGIN", 1, 1, user_options, "a person who may send", cmd_user_create},
-    {"key create", "NAME", 1, 1, key_options, "an API key or application password; prints it once", cmd_key_create},
-    {"key revoke", "ID", 1, 1, NULL, "end a key at once", cmd_key_revoke},
-    {"domain add", "NAME", 1, 1, domain_options,
-     "claim a domain, or prove the claim; prints the DNS records to publish", cmd_domain_add},
-    {"domain dkim", "NAME", 1, 1, NULL, "the DKIM records to publish", cmd_domain_dkim},
-    {"route get", "outbound|inbound", 1, 1, NULL, "where mail goes next", cmd_route_get},
-    {"route set", "outbound|inbound", 1, 1, route_options, "change it", cmd_route_set},
-    {"bus status", "", 0, 0, NULL, "streams and consumers", cmd_bus_status},
-    {"queue", "", 0, 0, NULL, "recipients waiting, by destination", cmd_queue},
-    {"conservation", "", 0, 0, NULL, "the sum of all recipients; exit 1 if it does not hold", cmd_conservation},
-    {"health", "", 0, 0, NULL, "does the API serve?", cmd_health},
-    {"help", "[COMMAND...]", 0, -1, NULL, "this list, or one command", cmd_help},
+    {"send", "", 0, 0, opt_send, "send a message; prints its id once it is accepted", "submitMessage",
+     EX("sekisho send --from 'Hanako <hanako@shop.example>' --to taro@example.org --subject Estimate --text 'As "
+	"promised.' "
+	"--attach estimate.pdf",
+	"sekisho send --from hanako@shop.example --to taro@example.org --raw message.eml --idempotency-key "
+	"estimate-42"),
+     cmd_send},
+    {"message list", "", 0, 0, opt_message_list, "messages, newest first", "listMessages",
+     EX("sekisho message list --state held --limit 20"), cmd_message_list},
+    {"message search", "WORD...", 1, -1, opt_message_search,
+     "messages by words of subject, text, addresses and file names; all must occur", "searchMessages",
+     EX("sekisho message search estimate --from 2026-11-01", "sekisho message search 見積 山田"), cmd_message_search},
+    {"message show", "ID", 1, 1, NULL, "one message and its recipients", "getMessage",
+     EX("sekisho message show $MESSAGE"), cmd_message_show},
+    {"message trace", "ID", 1, 1, NULL, "what happened when, and why", "getMessage",
+     EX("sekisho message trace $MESSAGE"), cmd_message_trace},
+    {"message lookup", "KEY", 1, 1, NULL, "the message that was sent with this idempotency key", "getSubmission",
+     EX("sekisho message lookup $SUBMISSION"), cmd_message_lookup},
+    {"hold list", "", 0, 0, opt_page, "recipients on hold", "listHolds", EX("sekisho hold list"), cmd_hold_list},
+    {"hold release", "ID [NUMBER...]", 1, -1, opt_act, "send now (all recipients, or those with these numbers)",
+     "releaseRecipients", EX("sekisho hold release $MESSAGE 0 --reason 'checked by phone'"), cmd_hold_release},
+    {"hold discard", "ID [NUMBER...]", 1, -1, opt_act, "never send", "discardRecipients",
+     EX("sekisho hold discard $MESSAGE"), cmd_hold_discard},
+
+    {"policy get", "", 0, 0, opt_policy_get, "print the rule set", "getPolicy getPolicyVersion",
+     EX("sekisho policy get", "sekisho policy get --version 1"), cmd_policy_get},
+    {"policy put", "FILE", 1, 1, opt_if_version, "check and activate a rule set", "putPolicy",
+     EX("sekisho policy put rules.json"), cmd_policy_put},
+    {"policy check", "FILE", 1, 1, NULL, "check a rule set without storing it", "checkPolicy",
+     EX("sekisho policy check rules.json"), cmd_policy_check},
+    {"policy versions", "", 0, 0, opt_page, "its versions, newest first", "listPolicyVersions",
+     EX("sekisho policy versions"), cmd_policy_versions},
+
+    {"whoami", "", 0, 0, NULL, "who the key is, and what it may do", "getMe", EX("sekisho whoami"), cmd_whoami},
+    {"tenant create", "NAME", 1, 1, opt_tenant_create,
+     "a new tenant; prints its first administrator's key once (platform key)", "createTenant",
+     EX("sekisho tenant create 'Sample Inc.' --sandbox"), cmd_tenant_create},
+    {"tenant list", "", 0, 0, NULL, "all tenants (platform key)", "listTenants", EX("sekisho tenant list"),
+     cmd_tenant_list},
+    {"tenant show", "", 0, 0, NULL, "the tenant's settings", "getTenant", EX("sekisho tenant show"), cmd_tenant_show},
+    {"tenant update", "", 0, 0, opt_tenant_update, "change them", "updateTenant getTenant",
+     EX("sekisho tenant update --language ja --head-mail yes"), cmd_tenant_update},
+
+    {"user list", "", 0, 0, opt_user_list, "people", "listUsers", EX("sekisho user list --search hanako"),
+     cmd_user_list},
+    {"user show", "USER", 1, 1, NULL, "one person, by id or login", "getUser listUsers",
+     EX("sekisho user show hanako@shop.example"), cmd_user_show},
+    {"user create", "LOGIN", 1, 1, opt_user_create, "a person who may send", "createUser",
+     EX("sekisho user create jiro@shop.example --name 'Jiro' --address jiro@shop.example --password-file password.txt"),
+     cmd_user_create},
+    {"user update", "USER", 1, 1, opt_user_update, "change name or addresses", "updateUser getUser listUsers",
+     EX("sekisho user update $USER --name 'Hanako Yamada' --address hanako@shop.example --address info@shop.example"),
+     cmd_user_update},
+    {"user disable", "USER", 1, 1, opt_if_version, "end a person's keys, passwords and roles at once",
+     "updateUser getUser listUsers", EX("sekisho user disable $USER"), cmd_user_disable},
+    {"user enable", "USER", 1, 1, opt_if_version, "the contrary", "updateUser getUser listUsers",
+     EX("sekisho user enable $USER"), cmd_user_enable},
+    {"user unlock", "USER", 1, 1, opt_if_version, "end a lock after too many wrong passwords",
+     "updateUser getUser listUsers", EX("sekisho user unlock $USER"), cmd_user_unlock},
+    {"user password", "USER", 1, 1, opt_user_password, "set or take away a password", "updateUser getUser listUsers",
+     EX("sekisho user password $USER --password-file password.txt"), cmd_user_password},
+    {"user access", "USER", 1, 1, opt_user_access, "set a person's roles and exceptions",
+     "putUserAccess getUser listUsers", EX("sekisho user access $USER --role operator --deny hold.discard"),
+     cmd_user_access},
+    {"user permissions", "USER", 1, 1, NULL, "what a person may do in the end, and why",
+     "getUserPermissions getUser listUsers", EX("sekisho user permissions $USER"), cmd_user_permissions},
+    {"role list", "", 0, 0, NULL, "roles and what they permit", "listRoles", EX("sekisho role list"), cmd_role_list},
+    {"role put", "NAME", 1, 1, opt_role_put, "make or change a role", "putRole",
+     EX("sekisho role put checkers --description 'look at holds only' --permission message.read --permission "
+	"hold.release"),
+     cmd_role_put},
+    {"role delete", "NAME", 1, 1, opt_if_version, "delete a role nobody has", "deleteRole",
+     EX("sekisho role delete $ROLE"), cmd_role_delete},
+    {"group list", "", 0, 0, NULL, "groups of people", "listGroups", EX("sekisho group list"), cmd_group_list},
+    {"group put", "NAME", 1, 1, opt_group_put, "make or change a group", "putGroup",
+     EX("sekisho group put accounting --member hanako@shop.example --role operator"), cmd_group_put},
+    {"group delete", "NAME", 1, 1, opt_if_version, "delete a group", "deleteGroup", EX("sekisho group delete $GROUP"),
+     cmd_group_delete},
+
+    {"key list", "", 0, 0, opt_key_list, "keys, without their secrets", "listKeys",
+     EX("sekisho key list", "sekisho key list --login hanako@shop.example --ended"), cmd_key_list},
+    {"key create", "NAME", 1, 1, opt_key_create, "an API key or application password; prints it once", "createKey",
+     EX("sekisho key create billing --login hanako@shop.example --permission message.send",
+	"sekisho key create printer --login hanako@shop.example --app-password"),
+     cmd_key_create},
+    {"key rotate", "ID", 1, 1, opt_key_rotate, "a new secret; prints it once", "rotateKey",
+     EX("sekisho key rotate $KEY --overlap 86400"), cmd_key_rotate},
+    {"key revoke", "ID", 1, 1, NULL, "end a key at once", "revokeKey", EX("sekisho key revoke $KEY"), cmd_key_revoke},
+    {"domain list", "", 0, 0, NULL, "domains and what they are to the tenant", "listDomains", EX("sekisho domain list"),
+     cmd_domain_list},
+    {"domain add", "NAME", 1, 1, opt_domain_add,
+     "claim a domain, or prove the claim; prints the DNS records to publish", "addDomain",
+     EX("sekisho domain add partner.example --class affiliate"), cmd_domain_add},
+    {"domain dkim", "NAME", 1, 1, NULL, "the DKIM records to publish", "getDomainDkim",
+     EX("sekisho domain dkim shop.example"), cmd_domain_dkim},
+
+    {"route get", "outbound|inbound", 1, 1, NULL, "where mail goes next", "getRoute", EX("sekisho route get outbound"),
+     cmd_route_get},
+    {"route set", "outbound|inbound", 1, 1, opt_route_set, "change it", "putRoute",
+     EX("sekisho route set outbound --smarthost smtp.example.net:587 --tls verify"), cmd_route_set},
+    {"settings get", "", 0, 0, NULL, "the tenant's choices for delivery", "getDeliverySettings",
+     EX("sekisho settings get"), cmd_settings_get},
+    {"settings set", "", 0, 0, opt_settings_set, "change them", "putDeliverySettings",
+     EX("sekisho settings set --uncertain ask"), cmd_settings_set},
+    {"sandbox list", "", 0, 0, opt_sandbox_list, "what the sink of a sandbox tenant received", "listSandboxMails",
+     EX("sekisho sandbox list"), cmd_sandbox_list},
+    {"sandbox show", "ID", 1, 1, NULL, "one received mail", "getSandboxMail", EX("sekisho sandbox show $MAIL"),
+     cmd_sandbox_show},
+    {"sandbox content", "ID", 1, 1, opt_output, "the same, octet for octet", "getSandboxMailContent",
+     EX("sekisho sandbox content $MAIL --output received.eml"), cmd_sandbox_content},
+
+    {"audit search", "", 0, 0, opt_audit_search, "the record: who did what, when, from where, with which result",
+     "searchAudit", EX("sekisho audit search --action recipient. --from 2026-11-01 --limit 20"), cmd_audit_search},
+    {"audit heads", "", 0, 0, opt_audit_heads, "signed heads of the record, newest first", "listHeads",
+     EX("sekisho audit heads", "sekisho audit heads --checkpoint > head.txt",
+	"sekisho audit heads --verifier-key > key.txt"),
+     cmd_audit_heads},
+    {"audit prove", "[INDEX]", 0, 1, opt_audit_prove,
+     "an entry is in the record, or an earlier record is its beginning", "proveInclusion proveConsistency",
+     EX("sekisho audit prove 0", "sekisho audit prove --first 1"), cmd_audit_prove},
+    {"audit export", "", 0, 0, opt_audit_export, "take the record out", "exportAudit",
+     EX("sekisho audit export --output record.jsonl",
+	"sekisho audit export --format csv --actor system --output system.csv"),
+     cmd_audit_export},
+
+    {"events", "", 0, 0, opt_events, "events as they happen; resumes after a lost connection", "streamEvents",
+     EX("sekisho events --after -1 --type message.accepted --count 1"), cmd_events},
+    {"webhook list", "", 0, 0, opt_page, "webhooks", "listWebhooks", EX("sekisho webhook list"), cmd_webhook_list},
+    {"webhook show", "ID", 1, 1, NULL, "one webhook, and how it does", "getWebhook",
+     EX("sekisho webhook show $WEBHOOK"), cmd_webhook_show},
+    {"webhook create", "URL", 1, 1, opt_webhook_create, "a new webhook; prints its secret once", "createWebhook",
+     EX("sekisho webhook create https://hooks.example.com/sekisho --type recipient.delivered --type recipient.bounced"),
+     cmd_webhook_create},
+    {"webhook update", "ID", 1, 1, opt_webhook_update, "change it", "updateWebhook getWebhook",
+     EX("sekisho webhook update $WEBHOOK --all-types --disable"), cmd_webhook_update},
+    {"webhook delete", "ID", 1, 1, opt_if_version, "end it", "deleteWebhook", EX("sekisho webhook delete $WEBHOOK"),
+     cmd_webhook_delete},
+    {"webhook rotate", "ID", 1, 1, opt_webhook_rotate, "a new secret; prints it once", "rotateWebhookSecret",
+     EX("sekisho webhook rotate $WEBHOOK --overlap 3600"), cmd_webhook_rotate},
+    {"webhook test", "ID", 1, 1, NULL, "send a test event now; exit 1 if it was not taken", "testWebhook",
+     EX("sekisho webhook test $WEBHOOK"), cmd_webhook_test},
+    {"webhook attempts", "ID", 1, 1, opt_webhook_attempts, "what was tried, newest first", "listWebhookAttempts",
+     EX("sekisho webhook attempts $WEBHOOK --failed"), cmd_webhook_attempts},
+    {"webhook replay", "ID", 1, 1, opt_webhook_replay, "send events again", "replayWebhook",
+     EX("sekisho webhook replay $WEBHOOK --from 0"), cmd_webhook_replay},
+    {"webhook listen", "", 0, 0, opt_webhook_listen, "a receiver on this machine: checks signatures and prints events",
+     "", EX("sekisho webhook listen --port $PORT --secret-file secret.txt --count 1"), cmd_webhook_listen},
+
+    {"bus status", "", 0, 0, NULL, "streams and consumers", "getBus", EX("sekisho bus status"), cmd_bus_status},
+    {"queue", "", 0, 0, NULL, "recipients waiting, by destination", "getQueue", EX("sekisho queue"), cmd_queue},
+    {"conservation", "", 0, 0, NULL, "the sum of all recipients; exit 1 if it does not hold", "getConservation",
+     EX("sekisho conservation"), cmd_conservation},
+    {"health", "", 0, 0, NULL, "does the API serve?", "getHealth", EX("sekisho health"), cmd_health},
+
+    {"help", "[COMMAND...]", 0, -1, NULL, "this list, or one command; with --json the whole table", "",
+     EX("sekisho help", "sekisho help message trace"), cmd_help},
+    {"man", "[COMMAND...]", 0, -1, opt_man, "the manual page of sekisho or of one command", "",
+     EX("sekisho man message trace", "sekisho man --output man1"), cmd_man},
+    {"completion", "bash|zsh|fish", 1, 1, NULL, "a script that completes commands and options in this shell", "",
+     EX("sekisho completion bash > sekisho.bash"), cmd_completion},
+    {"complete", "-- WORD...", 0, -1, NULL, "what the last word may become (called by those scripts)", "",
+     EX("sekisho complete -- message tr"), cmd_complete},
     {.words = NULL},
 };
-
-static void
-help_options(const struct cli_command *c)
-{
-	for (const struct cli_option *o = c->options; o != NULL && o->name != NULL; o++) {
-		char left[64];
-		snprintf(left, sizeof(left), "%s%s%s", o->name, o->meta != NULL ? " " : "",
-			 o->meta != NULL ? o->meta : "");
-		printf("  %-26s %s\n", left, o->help);
-	}
-}
-
-int
-cmd_help(struct cli *c)
-{
-	char words[128] = "";
-	for (int i = 0; i < c->args.n_arguments && strlen(words) + strlen(c->args.argument[i]) + 2 < sizeof(words);
-	     i++) {
-		strcat(words, i > 0 ? " " : "");
-		strcat(words, c->args.argument[i]);
-	}
-	if (words[0] != '\0') {
-		for (const struct cli_command *k = cli_commands; k->words != NULL; k++) {
-			if (strcmp(k->words, words) != 0)
-				continue;
-			printf("sekisho %s %s\n  %s\n", k->words, k->arguments, k->help);
-			help_options(k);
-			return CLI_OK;
-		}
-		cli_error("no such command: %s", words);
-		return CLI_USAGE;
-	}
-	puts("sekisho: the command line of the checkpoint\n");
-	for (const struct cli_command *k = cli_commands; k->words != NULL; k++) {
-		char left[64];
-		snprintf(left, sizeof(left), "%s %s", k->words, k->arguments);
-		printf("  %-30s %s\n", left, k->help);
-	}
-	puts("\nEverywhere: --json (the API's answer as it is), --env FILE, --help.\n"
-	     "Reads SEKISHO_URL, SEKISHO_CA and SEKISHO_API_KEY from the environment or ./run/sekisho.env.\n"
-	     "Exit codes: 0 done, 1 refused or failed, 2 usage, 3 not reachable.");
-	return CLI_OK;
-}

@@ -25,9 +25,8 @@ run(struct cli *c, int argc, char **argv)
 		c->args.n_arguments = 1;
 		return cmd_help(c);
 	}
-	if (c->args.command->run == cmd_help)
-		return cmd_help(c);
-	if (!cli_settings_load(c, &why)) {
+	/* What needs no API needs no settings. */
+	if (c->args.command->operations[0] != '\0' && !cli_settings_load(c, &why)) {
 		cli_error("%s", why);
 		return CLI_USAGE;
 	}

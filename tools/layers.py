@@ -16,7 +16,7 @@ DOORS = {
     "nats.h": ("libs/bus",),
     "clamav.h": ("services/scan",),
     "gmime/gmime.h": ("libs/facts", "services/scan"),
-    "microhttpd.h": ("libs/svc", "services/api"),
+    "microhttpd.h": ("libs/svc", "services/api", "cli"),
     "sodium.h": ("libs/crypt", "libs/bus", "services/auth"),
     "curl/curl.h": ("libs/content", "cli", "services/notify", "services/audit"),
 }
