@@ -234,6 +234,7 @@ int cmd_audit_search(struct cli *c);
 int cmd_audit_heads(struct cli *c);
 int cmd_audit_prove(struct cli *c);
 int cmd_audit_export(struct cli *c);
+int cmd_audit_verify(struct cli *c);
 int cmd_events(struct cli *c);
 int cmd_webhook_list(struct cli *c);
 int cmd_webhook_show(struct cli *c);

@@ -2,12 +2,12 @@
  *
  * sekisho audit, sandbox: the record and its proofs; what a sandbox's sink received.
  */
-#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "cli.h"
+#include "record/verify.h"
 #include "term.h"
 
 static const char *
@@ -117,6 +117,64 @@ int
 cmd_audit_export(struct cli *c)
 {
 	return cli_save(c, filtered(c, "/v1/audit/export"), "export");
+}
+
+/* What the verifier said, line by line: it quotes the export, which may be anybody's. */
+static void
+print_said(struct cli *c, const char *text, FILE *to)
+{
+	for (const char *p = text; *p != '\0';) {
+		size_t n = strcspn(p, "\n");
+		fprintf(to, "%s\n", term_safe(c->arena, bytes_of(p, n)));
+		p += n + (p[n] == '\n' ? 1 : 0);
+	}
+}
+
+static void
+print_verdict(struct cli *c, int code, const char *text)
+{
+	static const char *const words[] = {"good", "manipulated", "unclear"};
+	json_t *lines = json_array();
+	for (const char *p = text; *p != '\0';) {
+		size_t n = strcspn(p, "\n");
+		json_array_append_new(lines, json_string(term_safe(c->arena, bytes_of(p, n))));
+		p += n + (p[n] == '\n' ? 1 : 0);
+	}
+	json_t *verdict = json_pack("{s:s, s:o}", "result", words[code >= 0 && code < 2 ? code : 2], "text", lines);
+	char *out = json_dumps(verdict, JSON_COMPACT);
+	puts(out != NULL ? out : "{}");
+	free(out);
+	json_decref(verdict);
+}
+
+/* The verifier is libs/record's, the same as in the static sekisho-audit-verify; its exit codes mean what ours do. */
+int
+cmd_audit_verify(struct cli *c)
+{
+	char **argv = arena_calloc(c->arena, (size_t)(2 * c->args.n_options + 4), sizeof(char *)), *said[2] = {NULL};
+	size_t n[2];
+	int argc = 0;
+	argv[argc++] = (char *)"sekisho audit verify";
+	for (int i = 0; i < c->args.n_options; i++) {
+		argv[argc++] = (char *)c->args.option[i].name;
+		if (strcmp(c->args.option[i].name, "--quiet") != 0)
+			argv[argc++] = (char *)c->args.option[i].value;
+	}
+	argv[argc++] = (char *)c->args.argument[0];
+	FILE *out = open_memstream(&said[0], &n[0]), *err = open_memstream(&said[1], &n[1]);
+	if (out == NULL || err == NULL)
+		abort();
+	int code = record_verify_main(argc, argv, out, err);
+	fclose(out);
+	fclose(err);
+	if (c->args.json)
+		print_verdict(c, code, said[0]);
+	else
+		print_said(c, said[0], stdout);
+	print_said(c, said[1], stderr);
+	free(said[0]);
+	free(said[1]);
+	return code;
 }
 
 static const struct cli_column mail_columns[] = {

@@ -146,6 +146,9 @@ const struct cli_command cli_commands[] = {
      EX("sekisho audit export --output record.jsonl",
 	"sekisho audit export --format csv --actor system --output system.csv"),
      cmd_audit_export},
+    {"audit verify", "EXPORT", 1, 1, opt_audit_verify,
+     "is the exported record as it was signed? Asks nobody, needs no key", "",
+     EX("sekisho audit verify record.jsonl --head head.txt --key key.txt"), cmd_audit_verify},
 
     {"events", "", 0, 0, opt_events, "events as they happen; resumes after a lost connection", "streamEvents",
      EX("sekisho events --after -1 --type message.accepted --count 1"), cmd_events},

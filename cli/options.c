@@ -216,6 +216,13 @@ const struct cli_option opt_audit_export[] = {
     O_AUDIT_FILTER,
     O_END,
 };
+const struct cli_option opt_audit_verify[] = {
+    {"--head", "FILE",
+     "a head that was kept from earlier; may be given again. Without one a full rewrite cannot be excluded"},
+    {"--key", "KEY", "the key that signs the heads, or a file with it (default: the one that the export names)"},
+    {"--quiet", NULL, "do not say what cannot be excluded"},
+    O_END,
+};
 const struct cli_option opt_events[] = {
     {"--after", "POSITION", "what came after this one; -1: from the beginning (default: from now on)"},
     O_TYPE,

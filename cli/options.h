@@ -16,7 +16,8 @@ extern const struct cli_option opt_role_put[], opt_group_put[];
 extern const struct cli_option opt_key_list[], opt_key_create[], opt_key_rotate[];
 extern const struct cli_option opt_domain_add[], opt_route_set[], opt_settings_set[];
 extern const struct cli_option opt_sandbox_list[], opt_output[];
-extern const struct cli_option opt_audit_search[], opt_audit_heads[], opt_audit_prove[], opt_audit_export[];
+extern const struct cli_option opt_audit_search[], opt_audit_heads[], opt_audit_prove[], opt_audit_export[],
+    opt_audit_verify[];
 extern const struct cli_option opt_events[], opt_man[];
 extern const struct cli_option opt_webhook_create[], opt_webhook_update[], opt_webhook_rotate[], opt_webhook_attempts[];
 extern const struct cli_option opt_webhook_replay[], opt_webhook_listen[];
