@@ -3,9 +3,7 @@
  * Packs questions, unpacks and checks answers. No state. What auth answers is believed only in form: lengths of ids
  * are checked, an answer that does not decode is RC_INTERNAL.
  */
-#include "client/auth_client.h"
-
-#include "proto/auth.pb-c.h"
+#include "client/auth_client_internal.h"
 #include "subjects.h"
 
 const char *
@@ -33,15 +31,16 @@ arena_leave(void *a, void *p)
 {
 }
 
-static enum rc
-call(const struct auth_call *c, const char *subject, const void *in, const ProtobufCMessageDescriptor *out,
-     struct arena *a, void *reply_r, struct err *e)
+enum rc
+auth_client_call(const struct auth_call *c, const struct uuid *tenant, const char *subject, const void *in,
+		 const ProtobufCMessageDescriptor *out, struct arena *a, void *reply_r, struct err *e)
 {
 	size_t n = protobuf_c_message_get_packed_size(in);
 	uint8_t *packed = arena_alloc(a, n + 1);
 	protobuf_c_message_pack(in, packed);
 	struct bus_request r = {
 	    .subject = subject,
+	    .tenant = tenant,
 	    .traceparent = c->traceparent,
 	    .actor_token = c->actor_token,
 	    .payload = {packed, n},
@@ -62,9 +61,15 @@ call(const struct auth_call *c, const char *subject, const void *in, const Proto
 	return RC_OK;
 }
 
-/* Octets that stand in a string field: a NUL inside would cut them short unseen. */
 static enum rc
-text(struct bytes b, size_t max, struct arena *a, char **out_r, struct err *e)
+call(const struct auth_call *c, const char *subject, const void *in, const ProtobufCMessageDescriptor *out,
+     struct arena *a, void *reply_r, struct err *e)
+{
+	return auth_client_call(c, NULL, subject, in, out, a, reply_r, e);
+}
+
+enum rc
+auth_client_text(struct bytes b, size_t max, struct arena *a, char **out_r, struct err *e)
 {
 	if (b.n > max)
 		return err_set(e, RC_LIMIT, "a name, address or password is too long");
@@ -74,8 +79,8 @@ text(struct bytes b, size_t max, struct arena *a, char **out_r, struct err *e)
 	return RC_OK;
 }
 
-static ProtobufCBinaryData
-id_field(const struct uuid *u)
+ProtobufCBinaryData
+auth_client_id(const struct uuid *u)
 {
 	return (ProtobufCBinaryData){sizeof(u->b), (uint8_t *)(uintptr_t)u->b};
 }
@@ -86,8 +91,8 @@ bytes_field(struct bytes b)
 	return (ProtobufCBinaryData){b.n, (uint8_t *)(uintptr_t)b.p};
 }
 
-static enum rc
-take_id(ProtobufCBinaryData b, struct uuid *out, struct err *e)
+enum rc
+auth_client_take_id(ProtobufCBinaryData b, struct uuid *out, struct err *e)
 {
 	if (b.len != sizeof(out->b))
 		return err_set(e, RC_INTERNAL, "auth's answer holds no id");
@@ -110,11 +115,11 @@ auth_login(const struct auth_call *c, struct bytes name, struct bytes password, 
 	q.client_ip = (char *)(uintptr_t)client_ip;
 	enum rc rc = call(c, RPC_AUTH_LOGIN, &q, &sekisho__auth__login_reply__descriptor, a, &p, e);
 	if (rc == RC_OK)
-		rc = take_id(p->tenant, &out.tenant, e);
+		rc = auth_client_take_id(p->tenant, &out.tenant, e);
 	if (rc == RC_OK)
-		rc = take_id(p->account, &out.account, e);
+		rc = auth_client_take_id(p->account, &out.account, e);
 	if (rc == RC_OK)
-		rc = take_id(p->credential, &out.credential, e);
+		rc = auth_client_take_id(p->credential, &out.credential, e);
 	if (rc == RC_OK)
 		*out_r = out;
 	return rc;
@@ -136,20 +141,20 @@ auth_sender(const struct auth_call *c, const struct auth_sender_question *q, str
 	Sekisho__Auth__SenderRequest in = SEKISHO__AUTH__SENDER_REQUEST__INIT;
 	Sekisho__Auth__SenderReply *p = NULL;
 	struct auth_sender out = {0};
-	enum rc rc = text(q->address, AUTH_ADDRESS_MAX, a, &in.address, e);
+	enum rc rc = auth_client_text(q->address, AUTH_ADDRESS_MAX, a, &in.address, e);
 	if (rc != RC_OK)
 		return rc;
 	in.actor_token = bytes_field(q->actor_token);
 	if (q->identity != NULL) {
-		in.tenant = id_field(&q->identity->tenant);
-		in.account = id_field(&q->identity->account);
-		in.credential = id_field(&q->identity->credential);
+		in.tenant = auth_client_id(&q->identity->tenant);
+		in.account = auth_client_id(&q->identity->account);
+		in.credential = auth_client_id(&q->identity->credential);
 	}
 	rc = call(c, RPC_AUTH_SENDER, &in, &sekisho__auth__sender_reply__descriptor, a, &p, e);
 	if (rc == RC_OK)
-		rc = take_id(p->tenant, &out.tenant, e);
+		rc = auth_client_take_id(p->tenant, &out.tenant, e);
 	if (rc == RC_OK)
-		rc = take_id(p->account, &out.account, e);
+		rc = auth_client_take_id(p->account, &out.account, e);
 	if (rc != RC_OK)
 		return rc;
 	out.allowed = p->allowed;
@@ -173,12 +178,12 @@ auth_recipient(const struct auth_call *c, struct bytes address, struct arena *a,
 {
 	Sekisho__Auth__RecipientRequest q = SEKISHO__AUTH__RECIPIENT_REQUEST__INIT;
 	Sekisho__Auth__RecipientReply *p = NULL;
-	enum rc rc = text(address, AUTH_ADDRESS_MAX, a, &q.address, e);
+	enum rc rc = auth_client_text(address, AUTH_ADDRESS_MAX, a, &q.address, e);
 	if (rc == RC_OK)
-		rc = text(domain_of(address), AUTH_ADDRESS_MAX, a, &q.domain, e);
+		rc = auth_client_text(domain_of(address), AUTH_ADDRESS_MAX, a, &q.domain, e);
 	if (rc == RC_OK)
 		rc = call(c, RPC_AUTH_RECIPIENT, &q, &sekisho__auth__recipient_reply__descriptor, a, &p, e);
-	return rc == RC_OK ? take_id(p->tenant, tenant_r, e) : rc;
+	return rc == RC_OK ? auth_client_take_id(p->tenant, tenant_r, e) : rc;
 }
 
 bool
@@ -204,9 +209,9 @@ auth_api_key(const struct auth_call *c, const char *key, const char *client_ip, 
 	q.n_audiences = n;
 	enum rc rc = call(c, RPC_AUTH_API_KEY, &q, &sekisho__auth__api_key_reply__descriptor, a, &p, e);
 	if (rc == RC_OK && p->tenant.len != 0) /* empty: the platform's */
-		rc = take_id(p->tenant, &out.tenant, e);
+		rc = auth_client_take_id(p->tenant, &out.tenant, e);
 	if (rc == RC_OK)
-		rc = take_id(p->account, &out.account, e);
+		rc = auth_client_take_id(p->account, &out.account, e);
 	if (rc == RC_OK && p->n_tokens != n)
 		rc = err_set(e, RC_INTERNAL, "auth's answer does not fit the question");
 	if (rc != RC_OK)
@@ -226,153 +231,51 @@ auth_api_key(const struct auth_call *c, const char *key, const char *client_ip, 
 	return RC_OK;
 }
 
-enum rc
-auth_tenant_create(const struct auth_call *c, struct bytes name, bool sandbox, struct arena *a, struct uuid *tenant_r,
-		   const char **admin_key_r, struct err *e)
-{
-	Sekisho__Auth__TenantCreateRequest q = SEKISHO__AUTH__TENANT_CREATE_REQUEST__INIT;
-	Sekisho__Auth__TenantCreateReply *p = NULL;
-	q.sandbox = sandbox;
-	enum rc rc = text(name, AUTH_NAME_MAX, a, &q.name, e);
-	if (rc == RC_OK)
-		rc = call(c, RPC_AUTH_TENANT_CREATE, &q, &sekisho__auth__tenant_create_reply__descriptor, a, &p, e);
-	if (rc == RC_OK)
-		rc = take_id(p->tenant, tenant_r, e);
-	if (rc == RC_OK)
-		*admin_key_r = p->admin_key;
-	return rc;
-}
-
-enum rc
-auth_tenants(const struct auth_call *c, struct arena *a, struct uuid **ids_r, size_t *n_r, struct err *e)
-{
-	Sekisho__Auth__TenantsRequest q = SEKISHO__AUTH__TENANTS_REQUEST__INIT;
-	Sekisho__Auth__TenantsReply *p = NULL;
-	enum rc rc = call(c, RPC_AUTH_TENANTS, &q, &sekisho__auth__tenants_reply__descriptor, a, &p, e);
-	if (rc != RC_OK)
-		return rc;
-	struct uuid *v = arena_new_array(a, struct uuid, p->n_ids + 1);
-	for (size_t i = 0; i < p->n_ids && rc == RC_OK; i++)
-		rc = take_id(p->ids[i], &v[i], e);
-	if (rc != RC_OK)
-		return rc;
-	*ids_r = v;
-	*n_r = p->n_ids;
-	return RC_OK;
-}
-
-enum rc
-auth_tenant_list(const struct auth_call *c, struct arena *a, struct auth_tenant **tenants_r, size_t *n_r, struct err *e)
-{
-	Sekisho__Auth__TenantListRequest q = SEKISHO__AUTH__TENANT_LIST_REQUEST__INIT;
-	Sekisho__Auth__TenantListReply *p = NULL;
-	enum rc rc = call(c, RPC_AUTH_TENANT_LIST, &q, &sekisho__auth__tenant_list_reply__descriptor, a, &p, e);
-	if (rc != RC_OK)
-		return rc;
-	struct auth_tenant *v = arena_new_array(a, struct auth_tenant, p->n_tenants + 1);
-	for (size_t i = 0; i < p->n_tenants && rc == RC_OK; i++) {
-		rc = take_id(p->tenants[i]->id, &v[i].id, e);
-		v[i].name = bytes_str(p->tenants[i]->name);
-		v[i].created_us = p->tenants[i]->created_us;
-	}
-	if (rc != RC_OK)
-		return rc;
-	*tenants_r = v;
-	*n_r = p->n_tenants;
-	return RC_OK;
-}
-
-enum rc
-auth_user_create(const struct auth_call *c, const struct auth_user *u, struct arena *a, struct uuid *account_r,
-		 struct err *e)
-{
-	Sekisho__Auth__UserCreateRequest q = SEKISHO__AUTH__USER_CREATE_REQUEST__INIT;
-	Sekisho__Auth__UserCreateReply *p = NULL;
-	if (u->n_addresses > AUTH_ADDRESSES_MAX)
-		return err_set(e, RC_LIMIT, "more than %d addresses", AUTH_ADDRESSES_MAX);
-	q.login = (char *)(uintptr_t)u->login;
-	q.addresses = arena_new_array(a, char *, u->n_addresses + 1);
-	q.n_addresses = u->n_addresses;
-	enum rc rc = text(u->display_name, AUTH_NAME_MAX, a, &q.display_name, e);
-	if (rc == RC_OK)
-		rc = text(u->password, AUTH_PASSWORD_MAX, a, &q.password, e);
-	for (size_t i = 0; i < u->n_addresses && rc == RC_OK; i++)
-		rc = text(u->addresses[i], AUTH_ADDRESS_MAX, a, &q.addresses[i], e);
-	if (rc == RC_OK)
-		rc = call(c, RPC_AUTH_USER_CREATE, &q, &sekisho__auth__user_create_reply__descriptor, a, &p, e);
-	return rc == RC_OK ? take_id(p->account, account_r, e) : rc;
-}
-
-enum rc
-auth_key_create(const struct auth_call *c, const struct auth_key_wish *w, struct arena *a, struct auth_new_key *out_r,
-		struct err *e)
-{
-	Sekisho__Auth__KeyCreateRequest q = SEKISHO__AUTH__KEY_CREATE_REQUEST__INIT;
-	Sekisho__Auth__KeyCreateReply *p = NULL;
-	struct auth_new_key out;
-	q.kind = w->kind == AUTH_APP_PASSWORD ? SEKISHO__AUTH__KEY_CREATE_REQUEST__KIND__APP_PASSWORD
-					      : SEKISHO__AUTH__KEY_CREATE_REQUEST__KIND__API_KEY;
-	q.login = (char *)(uintptr_t)w->login;
-	q.permissions = (char **)(uintptr_t)w->permissions;
-	q.n_permissions = w->n_permissions;
-	q.expires_us = w->expires_us;
-	enum rc rc = text(w->name, AUTH_NAME_MAX, a, &q.name, e);
-	if (rc == RC_OK)
-		rc = call(c, RPC_AUTH_KEY_CREATE, &q, &sekisho__auth__key_create_reply__descriptor, a, &p, e);
-	if (rc == RC_OK)
-		rc = take_id(p->key_id, &out.id, e);
-	if (rc != RC_OK)
-		return rc;
-	out.secret = p->secret;
-	out.login = p->login;
-	*out_r = out;
-	return RC_OK;
-}
-
-enum rc
-auth_key_revoke(const struct auth_call *c, const struct uuid *key, struct arena *a, struct err *e)
-{
-	Sekisho__Auth__KeyRevokeRequest q = SEKISHO__AUTH__KEY_REVOKE_REQUEST__INIT;
-	Sekisho__Auth__KeyRevokeReply *p = NULL;
-	q.key_id = id_field(key);
-	return call(c, RPC_AUTH_KEY_REVOKE, &q, &sekisho__auth__key_revoke_reply__descriptor, a, &p, e);
-}
-
-enum rc
-auth_domain_add(const struct auth_call *c, const struct auth_domain_wish *w, struct arena *a,
-		struct auth_domain_answer *out_r, struct err *e)
-{
-	Sekisho__Auth__DomainAddRequest q = SEKISHO__AUTH__DOMAIN_ADD_REQUEST__INIT;
-	Sekisho__Auth__DomainAddReply *p = NULL;
-	q.name = (char *)(uintptr_t)w->name;
-	q.class_ = (Sekisho__Auth__Class)w->class;
-	q.assert_proven = w->assert_proven;
-	if (w->tenant != NULL)
-		q.tenant = id_field(w->tenant);
-	enum rc rc = call(c, RPC_AUTH_DOMAIN_ADD, &q, &sekisho__auth__domain_add_reply__descriptor, a, &p, e);
-	if (rc == RC_OK)
-		*out_r = (struct auth_domain_answer){p->proven, p->txt_name, p->txt_value};
-	return rc;
-}
-
 /* --- asked by policy ---------------------------------------------------------------------------------------- */
+struct auth_domain *
+auth_client_domains(Sekisho__Auth__Domain *const *in, size_t n, struct arena *a)
+{
+	struct auth_domain *v = arena_new_array(a, struct auth_domain, n + 1);
+	for (size_t i = 0; i < n; i++) {
+		enum auth_class class = (enum auth_class)in[i]->class_;
+		if (class != AUTH_INTERNAL && class != AUTH_AFFILIATE)
+			class = AUTH_EXTERNAL; /* a class of a newer auth is trusted with nothing */
+		v[i] = (struct auth_domain){in[i]->name, class, in[i]->proven};
+	}
+	return v;
+}
+
 enum rc
 auth_directory(const struct auth_call *c, const struct uuid *tenant, struct arena *a, struct auth_directory *out_r,
 	       struct err *e)
 {
 	Sekisho__Auth__DirectoryRequest q = SEKISHO__AUTH__DIRECTORY_REQUEST__INIT;
 	Sekisho__Auth__DirectoryReply *p = NULL;
-	q.tenant = id_field(tenant);
+	q.tenant = auth_client_id(tenant);
 	enum rc rc = call(c, RPC_AUTH_DIRECTORY, &q, &sekisho__auth__directory_reply__descriptor, a, &p, e);
 	if (rc != RC_OK)
 		return rc;
-	struct auth_domain *v = arena_new_array(a, struct auth_domain, p->n_domains + 1);
-	for (size_t i = 0; i < p->n_domains; i++) {
-		enum auth_class class = (enum auth_class)p->domains[i]->class_;
-		if (class != AUTH_INTERNAL && class != AUTH_AFFILIATE)
-			class = AUTH_EXTERNAL; /* a class of a newer auth is trusted with nothing */
-		v[i] = (struct auth_domain){p->domains[i]->name, class, p->domains[i]->proven};
-	}
-	*out_r = (struct auth_directory){p->version, bytes_str(p->tenant_name), v, p->n_domains};
+	*out_r = (struct auth_directory){
+	    .version = p->version,
+	    .tenant_name = bytes_str(p->tenant_name),
+	    .domains = auth_client_domains(p->domains, p->n_domains, a),
+	    .n_domains = p->n_domains,
+	    .sandbox = p->sandbox,
+	};
 	return RC_OK;
+}
+
+/* --- asked by notify ---------------------------------------------------------------------------------------- */
+enum rc
+auth_contacts(const struct auth_call *c, const struct uuid *tenant, const char *permission, struct arena *a,
+	      struct auth_contacts *out_r, struct err *e)
+{
+	Sekisho__Auth__ContactsRequest q = SEKISHO__AUTH__CONTACTS_REQUEST__INIT;
+	Sekisho__Auth__ContactsReply *p = NULL;
+	q.permission = (char *)(uintptr_t)permission;
+	enum rc rc =
+	    auth_client_call(c, tenant, RPC_AUTH_CONTACTS, &q, &sekisho__auth__contacts_reply__descriptor, a, &p, e);
+	if (rc == RC_OK)
+		*out_r = (struct auth_contacts){(const char **)p->addresses, p->n_addresses, p->language, p->head_mail};
+	return rc;
 }
