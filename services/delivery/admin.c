@@ -4,6 +4,7 @@
  */
 #include "handlers.h"
 
+#include "client/auth_client.h"
 #include "codec.h"
 #include "core/clock.h"
 #include "delivery.h"
@@ -32,6 +33,20 @@ pack_keys(const struct store_key *v, size_t n, struct arena *a, struct buf *repl
 	return codec_pack(&m.base, reply, e);
 }
 
+/* Keys are for domains that are the tenant's in the directory; another's is as unknown as one that is not there. */
+static enum rc
+own_domain(const struct svc_request *r, const char *ascii, struct err *e)
+{
+	const struct auth_call c = {
+	    .bus = r->svc->bus, .traceparent = r->in->traceparent, .deadline_ms = r->in->deadline_ms};
+	struct auth_directory dir = {0};
+	enum rc rc = auth_directory(&c, &r->in->tenant, r->in->arena, &dir, e);
+	for (size_t i = 0; rc == RC_OK && i < dir.n_domains; i++)
+		if (dir.domains[i].class == AUTH_INTERNAL && strcmp(dir.domains[i].name, ascii) == 0)
+			return RC_OK;
+	return rc == RC_OK ? err_set(e, RC_NOT_FOUND, "no such domain of the tenant") : rc;
+}
+
 enum rc
 handle_dkim(const struct svc_request *r, struct buf *reply, struct err *e)
 {
@@ -47,7 +62,9 @@ handle_dkim(const struct svc_request *r, struct buf *reply, struct err *e)
 	if (!smtp_domain_valid(bytes_str(q->domain), true) ||
 	    smtp_domain_ascii(bytes_str(q->domain), ascii, e) != RC_OK)
 		return err_set(e, RC_INVALID, "domain: not a domain name");
-	enum rc rc = db_begin(r->svc->db, &r->in->tenant, r->in->deadline_ms, &tx, e);
+	enum rc rc = own_domain(r, ascii, e);
+	if (rc == RC_OK)
+		rc = db_begin(r->svc->db, &r->in->tenant, r->in->deadline_ms, &tx, e);
 	if (rc == RC_OK)
 		rc = svc_once_begin(r, tx, reply, &again, e);
 	if (rc == RC_OK && again)
