@@ -24,11 +24,12 @@ static const char insert_chunks[] =
 static const char select_chunks[] = "SELECT kind, n, last, epoch, sealed FROM content.chunk "
 				    "WHERE tenant = $1 AND id = $2 AND kind = ANY($3::int4[]) AND n <= $4 "
 				    "ORDER BY kind, n";
+/* By way of each id (docs/decisions/0052). */
 static const char select_many[] =
-    "SELECT k.kind, k.n, k.last, k.epoch, k.sealed, u.place::int8 FROM unnest($2::uuid[]) WITH ORDINALITY AS u(id, "
-    "place) "
-    "JOIN content.chunk k ON k.tenant = $1 AND k.id = u.id AND k.kind = ANY($3::int4[]) AND k.n <= $4 "
-    "ORDER BY u.place, k.kind, k.n";
+    "SELECT c.kind, c.n, c.last, c.epoch, c.sealed, u.place::int8 FROM unnest($2::uuid[]) WITH ORDINALITY AS u(id, "
+    "place) CROSS JOIN LATERAL (SELECT k.kind, k.n, k.last, k.epoch, k.sealed FROM content.chunk k "
+    "WHERE k.tenant = $1 AND k.id = u.id AND k.kind = ANY($3::int4[]) AND k.n <= $4 OFFSET 0) AS c "
+    "ORDER BY u.place, c.kind, c.n";
 
 struct content_sealed {
 	struct uuid tenant, id;
@@ -426,47 +427,86 @@ content_get_first(struct content *c, struct db_tx *tx, const struct uuid *tenant
 	return rc;
 }
 
-/* --- many messages ------------------------------------------------------------------------------------------- */
+/* --- many messages ----------------------------------------------------------------------------------------- */
+static void
+many_args(struct db_args *args, const struct uuid *tenant, const struct uuid *ids, size_t n_ids, const struct asked *q)
+{
+	int32_t wanted[ITEMS_MAX + 1] = {BUNDLE};
+	for (size_t i = 0; i < q->n; i++)
+		wanted[1 + i] = (int32_t)q->kinds[i];
+	db_args_init(args);
+	db_arg_uuid(args, tenant);
+	db_arg_uuids(args, ids, n_ids);
+	db_arg_ints(args, wanted, 1 + q->n);
+	db_arg_int(args, (int32_t)chunk_count(q->max));
+}
+
+/* The rows of one message at a time. tx NULL: keys that are not known yet are read in transactions of their own. */
+static enum rc
+open_many(struct content *c, struct db_tx *tx, const struct uuid *tenant, const struct uuid *ids, size_t n_ids,
+	  const struct asked *q, struct db_rows *rows, size_t *bad_r, struct arena *a, struct err *e)
+{
+	size_t total = (size_t)db_rows_count(rows), bad = 0;
+	enum rc rc = RC_OK;
+	struct chunk *v = arena_new_array(a, struct chunk, total + 1);
+	int32_t *kind = arena_new_array(a, int32_t, total + 1);
+	size_t *place = arena_new_array(a, size_t, total + 1);
+	for (size_t i = 0; db_rows_next(rows); i++) {
+		kind[i] = (int32_t)db_int(rows, 0);
+		v[i] = read_chunk(rows);
+		place[i] = (size_t)db_int(rows, 5) - 1;
+	}
+	memset(q->found, 0, n_ids * q->n * sizeof(*q->found));
+	for (size_t at = 0, end; rc == RC_OK && at < total; at = end) {
+		for (end = at; end < total && place[end] == place[at];)
+			end++;
+		struct asked one = *q;
+		one.found = q->found + place[at] * q->n;
+		rc = open_chunks(c, tx, tenant, &ids[place[at]], v + at, kind + at, end - at, &one, a, e);
+		if (rc == RC_INVALID || rc == RC_LIMIT) { /* that message's own trouble */
+			memset(one.found, 0, q->n * sizeof(*one.found));
+			bad++;
+			rc = RC_OK;
+		}
+	}
+	if (bad_r != NULL)
+		*bad_r = bad;
+	return rc;
+}
+
 enum rc
 content_get_many(struct content *c, struct db_tx *tx, const struct uuid *tenant, const struct uuid *ids, size_t n,
 		 enum content_kind kind, size_t max, struct bytes *data, size_t *bad_r, struct arena *a, struct err *e)
 {
 	struct db_args args;
 	struct db_rows *rows = NULL;
-	const int32_t wanted[] = {BUNDLE, (int32_t)kind};
-	db_args_init(&args);
-	db_arg_uuid(&args, tenant);
-	db_arg_uuids(&args, ids, n);
-	db_arg_ints(&args, wanted, 2);
-	db_arg_int(&args, (int32_t)chunk_count(max));
+	struct asked q = {.kinds = &kind, .found = data, .n = 1, .max = max};
+	many_args(&args, tenant, ids, n, &q);
 	enum rc rc = db_query(tx, select_many, &args, &rows, e);
-	if (rc != RC_OK)
-		return rc;
-	size_t total = (size_t)db_rows_count(rows), bad = 0;
-	struct chunk *v = arena_new_array(a, struct chunk, total + 1);
-	int32_t *kinds = arena_new_array(a, int32_t, total + 1);
-	size_t *place = arena_new_array(a, size_t, total + 1);
-	for (size_t i = 0; db_rows_next(rows); i++) {
-		kinds[i] = (int32_t)db_int(rows, 0);
-		v[i] = read_chunk(rows);
-		place[i] = (size_t)db_int(rows, 5) - 1;
-	}
-	memset(data, 0, n * sizeof(*data));
-	for (size_t at = 0, end; rc == RC_OK && at < total; at = end) {
-		for (end = at; end < total && place[end] == place[at];)
-			end++;
-		struct bytes found = {NULL, 0};
-		struct asked q = {&kind, &found, 1, max, false};
-		rc = open_chunks(c, tx, tenant, &ids[place[at]], v + at, kinds + at, end - at, &q, a, e);
-		if (rc == RC_OK)
-			data[place[at]] = found;
-		else if (rc == RC_INVALID || rc == RC_LIMIT) { /* that message's own trouble */
-			bad++;
-			rc = RC_OK;
-		}
-	}
+	if (rc == RC_OK)
+		rc = open_many(c, tx, tenant, ids, n, &q, rows, bad_r, a, e);
 	db_rows_free(&rows);
-	if (bad_r != NULL)
-		*bad_r = bad;
+	return rc;
+}
+
+enum rc
+content_get_many_commit(struct content *c, struct db_tx **tx, const struct uuid *tenant, const struct uuid *ids,
+			size_t n_ids, const enum content_kind *kinds, size_t n, size_t max, struct bytes *data,
+			struct arena *a, struct err *e)
+{
+	struct db_args args;
+	struct db_rows *rows = NULL;
+	struct asked q = {.kinds = kinds, .found = data, .n = n, .max = max};
+	struct err ignored;
+	if (n == 0 || n > ITEMS_MAX) {
+		db_end(tx);
+		return err_set(e, RC_INVALID, "%zu items of content at once", n);
+	}
+	many_args(&args, tenant, ids, n_ids, &q);
+	enum rc rc = db_query_commit(tx, select_many, &args, &rows, e);
+	/* Committed is committed: whatever cannot be opened now, whoever needs it reads again. */
+	if (rc == RC_OK && open_many(c, NULL, tenant, ids, n_ids, &q, rows, NULL, a, &ignored) != RC_OK)
+		memset(data, 0, n_ids * n * sizeof(*data));
+	db_rows_free(&rows);
 	return rc;
 }

@@ -63,6 +63,13 @@ enum rc content_get_many(struct content *c, struct db_tx *tx, const struct uuid 
 			 size_t n, enum content_kind kind, size_t max, struct bytes *data, size_t *bad_r,
 			 struct arena *a, struct err *e) MUST_CHECK;
 
+/* Several items of messages that are known to be small, in one round trip with COMMIT, which ends the transaction in
+ * every case: data[i * n + k] is kinds[k] of ids[i]. RC_OK: committed; what is missing or does not open stays p NULL.
+ */
+enum rc content_get_many_commit(struct content *c, struct db_tx **tx, const struct uuid *tenant, const struct uuid *ids,
+				size_t n_ids, const enum content_kind *kinds, size_t n, size_t max, struct bytes *data,
+				struct arena *a, struct err *e) MUST_CHECK;
+
 /* CONTENT_SANDBOX of these ids goes; row-level security lets no other kind go. */
 enum rc content_drop(struct db_tx *tx, const struct uuid *tenant, const struct uuid *ids, size_t n,
 		     struct err *e) MUST_CHECK;

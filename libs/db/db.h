@@ -92,6 +92,13 @@ enum rc db_exec(struct db_tx *tx, const char *sql, struct db_args *args, struct 
 /* As db_exec, and wait for the number of rows it changed. */
 enum rc db_exec_count(struct db_tx *tx, const char *sql, struct db_args *args, int64_t *count_r,
 		      struct err *e) MUST_CHECK;
+/* As db_exec; how many rows it changed or found is in *count_r when the next of these that waits has
+ * returned RC_OK; after a failure nothing is written any more. For the same
+ * statement many times over with other parameters: one round trip, and a plan that needs no luck (0052). */
+enum rc db_exec_counted(struct db_tx *tx, const char *sql, struct db_args *args, int64_t *count_r,
+			struct err *e) MUST_CHECK;
+/* Wait for everything queued so far. */
+enum rc db_wait(struct db_tx *tx, struct err *e) MUST_CHECK;
 /* Queue, wait, and hand out the rows (valid until db_rows_free(), even after the transaction's end).
  * Errors: unique or exclusion violation RC_CONFLICT; serialization, deadlock, connection, resource RC_RETRY;
  * check or not-null violation, bad input RC_INVALID; insufficient privilege RC_DENIED; others RC_INTERNAL. */

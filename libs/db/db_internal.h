@@ -63,6 +63,7 @@ struct db_pool {
 struct db_pending {
 	enum { PENDING_PREPARE, PENDING_EXEC, PENDING_COMMIT, PENDING_SYNC } kind;
 	struct db_stmt *stmt;
+	int64_t *count; /* NULL: nobody asks how many rows */
 };
 
 struct intents {

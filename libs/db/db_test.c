@@ -262,6 +262,35 @@ query_and_commit_at_once(void **state)
 	db_end(&tx);
 }
 
+/* Counts come in the round trip of the wait; after a failure nothing is written where the caller may be gone. */
+static void
+counts_of_many(void **state)
+{
+	struct err e = {0};
+	int64_t counts[3] = {9, 9, 9}, late = 9;
+	struct db_tx *tx = begin(NULL);
+	assert_int_equal(db_exec(tx, "INSERT INTO db_test.t (k) VALUES (80), (81)", NULL, &e), RC_OK);
+	for (int i = 0; i < 3; i++) {
+		struct db_args a;
+		db_args_init(&a);
+		db_arg_int(&a, 80 + i);
+		assert_int_equal(
+		    db_exec_counted(tx, "UPDATE db_test.t SET k = k + 1000 WHERE k = $1", &a, &counts[i], &e), RC_OK);
+		assert_int_equal(counts[i], 0);
+	}
+	assert_int_equal(db_wait(tx, &e), RC_OK);
+	assert_int_equal(counts[0], 1);
+	assert_int_equal(counts[1], 1);
+	assert_int_equal(counts[2], 0);
+	assert_int_equal(db_exec(tx, "SELECT 1 / 0", NULL, &e), RC_OK);
+	assert_int_equal(db_exec_counted(tx, "DELETE FROM db_test.t WHERE k = 1080", NULL, &late, &e), RC_OK);
+	assert_int_not_equal(db_wait(tx, &e), RC_OK);
+	assert_int_not_equal(db_wait(tx, &e), RC_OK);
+	assert_int_equal(late, 0);
+	db_end(&tx);
+	assert_int_equal(late, 0);
+}
+
 static void
 tenant_is_local(void **state)
 {
@@ -357,6 +386,7 @@ main(void)
 	    cmocka_unit_test(missing_partition_is_transient),
 	    cmocka_unit_test(query_and_commit_at_once),
 	    cmocka_unit_test(tenant_is_local),
+	    cmocka_unit_test(counts_of_many),
 	    cmocka_unit_test(intents_have_no_gap),
 	    cmocka_unit_test(lost_connection_is_transient),
 	    cmocka_unit_test(deadline_bounds_a_query),

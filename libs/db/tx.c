@@ -110,10 +110,10 @@ note_error(struct db_tx *tx, const PGresult *res)
 		constraint != NULL ? constraint : "");
 }
 
-/* Take the answer to the first pending entry. rows_r (may be NULL) gets a result with rows; count_r the changed rows;
- * tag COMMIT is checked here. */
+/* Take the answer to the first pending entry. rows_r (may be NULL) gets a result with rows; tag COMMIT is checked here.
+ */
 static enum rc
-take_one(struct db_tx *tx, PGresult **rows_r, int64_t *count_r, bool *committed_r, struct err *e)
+take_one(struct db_tx *tx, PGresult **rows_r, bool *committed_r, struct err *e)
 {
 	struct db_pending p = tx->pending[tx->first_pending++];
 	if (tx->first_pending == tx->n_pending)
@@ -133,8 +133,8 @@ take_one(struct db_tx *tx, PGresult **rows_r, int64_t *count_r, bool *committed_
 		}
 		if (st == PGRES_TUPLES_OK || st == PGRES_COMMAND_OK) {
 			good = true;
-			if (count_r != NULL)
-				*count_r = strtoll(PQcmdTuples(res), NULL, 10);
+			if (p.count != NULL && !tx->failed) /* else whoever asked may be gone */
+				*p.count = strtoll(PQcmdTuples(res), NULL, 10);
 			if (p.kind == PENDING_COMMIT && committed_r != NULL)
 				*committed_r = strcmp(PQcmdStatus(res), "COMMIT") == 0;
 			if (rows_r != NULL && st == PGRES_TUPLES_OK) {
@@ -161,7 +161,7 @@ static enum rc
 take_all(struct db_tx *tx, bool *committed_r, struct err *e)
 {
 	while (tx->first_pending < tx->n_pending) {
-		enum rc rc = take_one(tx, NULL, NULL, committed_r, e);
+		enum rc rc = take_one(tx, NULL, committed_r, e);
 		if (rc != RC_OK)
 			return rc;
 	}
@@ -174,8 +174,11 @@ send_stmt(struct db_tx *tx, const char *sql, struct db_args *a, int kind, struct
 	struct db_conn *c = tx->conn;
 	if (tx->failed)
 		return fail(tx, e);
-	if (a != NULL && a->failed)
-		return err_set(e, RC_LIMIT, "database: a parameter is too large");
+	if (a != NULL && a->failed) {
+		tx->failed = true;
+		err_set(&tx->first_err, RC_LIMIT, "database: a parameter is too large");
+		return fail(tx, e);
+	}
 	struct db_stmt *s;
 	HASH_FIND_PTR(c->stmts, &sql, s);
 	char name[24];
@@ -279,21 +282,34 @@ db_exec(struct db_tx *tx, const char *sql, struct db_args *args, struct err *e)
 	return send_and_done(tx, sql, args, PENDING_EXEC, e);
 }
 
-/* Send and wait for the last statement's answer (and with it for all before). */
-static enum rc
-run(struct db_tx *tx, const char *sql, struct db_args *args, PGresult **rows_r, int64_t *count_r, struct err *e)
+enum rc
+db_exec_counted(struct db_tx *tx, const char *sql, struct db_args *args, int64_t *count_r, struct err *e)
 {
+	*count_r = 0;
 	enum rc rc = send_and_done(tx, sql, args, PENDING_EXEC, e);
-	if (rc != RC_OK)
-		return rc;
+	if (rc == RC_OK)
+		tx->pending[tx->n_pending - 1].count = count_r;
+	return rc;
+}
+
+/* Take every answer but those to the last n statements. */
+static enum rc
+take_but(struct db_tx *tx, size_t n, struct err *e)
+{
 	if (PQsendFlushRequest(tx->conn->pg) != 1)
 		return lost(tx, "cannot send", e);
-	while (tx->n_pending - tx->first_pending > 1) {
-		rc = take_one(tx, NULL, NULL, NULL, e);
+	while (tx->n_pending - tx->first_pending > n) {
+		enum rc rc = take_one(tx, NULL, NULL, e);
 		if (rc != RC_OK)
 			return rc;
 	}
-	rc = take_one(tx, rows_r, count_r, NULL, e);
+	return RC_OK;
+}
+
+enum rc
+db_wait(struct db_tx *tx, struct err *e)
+{
+	enum rc rc = tx->failed ? RC_OK : take_but(tx, 0, e);
 	if (rc != RC_OK)
 		return rc;
 	return tx->failed ? fail(tx, e) : RC_OK;
@@ -302,11 +318,8 @@ run(struct db_tx *tx, const char *sql, struct db_args *args, PGresult **rows_r, 
 enum rc
 db_exec_count(struct db_tx *tx, const char *sql, struct db_args *args, int64_t *count_r, struct err *e)
 {
-	int64_t count = 0;
-	enum rc rc = run(tx, sql, args, NULL, &count, e);
-	if (rc == RC_OK)
-		*count_r = count;
-	return rc;
+	enum rc rc = db_exec_counted(tx, sql, args, count_r, e);
+	return rc == RC_OK ? db_wait(tx, e) : rc;
 }
 
 static struct db_rows *
@@ -323,7 +336,13 @@ enum rc
 db_query(struct db_tx *tx, const char *sql, struct db_args *args, struct db_rows **rows_r, struct err *e)
 {
 	PGresult *res = NULL;
-	enum rc rc = run(tx, sql, args, &res, NULL, e);
+	enum rc rc = send_and_done(tx, sql, args, PENDING_EXEC, e);
+	if (rc == RC_OK)
+		rc = take_but(tx, 1, e);
+	if (rc == RC_OK)
+		rc = take_one(tx, &res, NULL, e);
+	if (rc == RC_OK && tx->failed)
+		rc = fail(tx, e);
 	if (rc == RC_OK && res == NULL)
 		rc = err_set(e, RC_INTERNAL, "database: a statement without rows was asked for rows");
 	if (rc != RC_OK) {
@@ -444,7 +463,7 @@ db_query_commit(struct db_tx **txp, const char *sql, struct db_args *args, struc
 	else
 		pending_add(tx, PENDING_SYNC, NULL);
 	for (; rc == RC_OK && ahead > 0; ahead--)
-		rc = take_one(tx, ahead == 1 ? &res : NULL, NULL, NULL, e);
+		rc = take_one(tx, ahead == 1 ? &res : NULL, NULL, e);
 	if (rc == RC_OK)
 		rc = take_all(tx, &committed, e);
 	rc = settle_commit(txp, rc, committed, e);
