@@ -20,7 +20,7 @@
 #define QUEUE_MAX	   20000 /* events in memory; more is left to the reconciler */
 #define BATCH_ITEMS	   200
 #define BATCH_OCTETS	   (1u << 20)
-#define LINGER_US	   15000 /* what it costs a mail in time, a batch saves in statements of the consumer */
+#define LINGER_US	   30000 /* what it costs a mail in time, a batch saves in statements of the consumer */
 #define RECONCILE_EVERY_MS 1000
 #define DUE_MAX		   1000
 #define CONFIRM_MAX	   2000

@@ -51,6 +51,7 @@ leg_of(const Sekisho__Ingest__Recipient *r, const char *host, struct arena *a, s
 	l->orcpt = copy(a, strlen(r->orcpt) <= STRING_MAX ? r->orcpt : "");
 	l->notify = arena_strdup(a, notify_ok ? r->notify : "");
 	l->cause = "envelope";
+	l->version = 1;
 	l->due_us = DB_TIME_NULL;
 	switch (r->action) {
 	case SEKISHO__INGEST__RECIPIENT__ACTION__PASS:

@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "core/clock.h"
+#include "lanes.h"
 #include "mail/sevenbit.h"
 #include "smtp/address.h"
 
@@ -47,17 +48,26 @@ find_keys(struct delivery *d, const struct uuid *tenant, struct composed *c, str
 	return RC_OK;
 }
 
-enum rc
-compose_load(struct delivery *d, const struct uuid *tenant, const struct store_message *m, struct composed *c,
-	     struct err *e)
+static enum rc
+read_content(struct delivery *d, const struct job *j, struct bytes data[2], struct arena *a, struct err *e)
 {
 	static const enum content_kind kinds[] = {CONTENT_BODY, CONTENT_FACTS};
-	struct bytes data[2] = {0};
 	struct db_tx *tx = NULL;
+	enum rc rc = db_begin(d->svc->db, &j->tenant, clock_mono_ms() + LOAD_MS, &tx, e);
+	if (rc != RC_OK)
+		return rc;
+	return content_get_commit(d->svc->content, &tx, &j->tenant, &j->message->id, kinds, data, 2, BODY_MAX, a, e);
+}
+
+enum rc
+compose_load(struct delivery *d, const struct job *j, struct composed *c, struct err *e)
+{
+	const struct store_message *m = j->message;
+	struct bytes data[2] = {j->body, j->facts};
+	enum rc rc = RC_OK;
 	*c = (struct composed){.arena = arena_new()};
-	enum rc rc = db_begin(d->svc->db, tenant, clock_mono_ms() + LOAD_MS, &tx, e);
-	if (rc == RC_OK)
-		rc = content_get_commit(d->svc->content, &tx, tenant, &m->id, kinds, data, 2, BODY_MAX, c->arena, e);
+	if (j->body.p == NULL || j->facts.p == NULL)
+		rc = read_content(d, j, data, c->arena, e);
 	if (rc == RC_OK && (data[0].p == NULL || data[1].p == NULL))
 		rc = err_set(e, RC_INVALID, "content is missing");
 	if (rc == RC_OK)
@@ -70,7 +80,7 @@ compose_load(struct delivery *d, const struct uuid *tenant, const struct store_m
 			domain_of(c->facts->from.v[0].addr, c->from_domain);
 		domain_of(arena_strndup(c->arena, m->mail_from.p, m->mail_from.n), c->sender_domain);
 		if (m->direction != STORE_INCOMING)
-			rc = find_keys(d, tenant, c, e);
+			rc = find_keys(d, &j->tenant, c, e);
 	}
 	if (rc != RC_OK)
 		compose_done(d, c);

@@ -22,9 +22,9 @@ struct composed {
 	struct key_set *keys;
 	struct arena *arena; /* everything lies in it */
 };
-/* Reads body, facts and keys in one transaction of the tenant. */
-enum rc compose_load(struct delivery *d, const struct uuid *tenant, const struct store_message *m, struct composed *c,
-		     struct err *e) MUST_CHECK;
+/* Body and facts, as the job has them or read in one transaction of the tenant, and the keys. */
+struct job;
+enum rc compose_load(struct delivery *d, const struct job *j, struct composed *c, struct err *e) MUST_CHECK;
 /* Header block and signatures for the octets as they are, or with seven_bit for a next hop without 8BITMIME. RC_DENIED:
  * there is no 7-bit variant because a part is signed or encrypted (5.6.3). May be called again for the other variant.
  */

@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * One transaction per batch of one tenant: messages, legs, due rows, audit intents. A batch that came before changes
- * nothing and is confirmed again.
+ * The bus side of what arrives: batches of one tenant, decoded, handed to arrive(), confirmed after its commit.
  */
 #include "consume.h"
 
 #include "accepted.h"
+#include "arrive.h"
 #include "core/clock.h"
 #include "core/log.h"
-#include "metrics.h"
-#include "schedule.h"
 #include "subjects.h"
 
 #define THREADS	  4
@@ -17,55 +15,17 @@
 #define COMMIT_MS 20000
 
 static enum rc
-record(struct db_tx *tx, const struct store_arrival *v, struct arena *a, int64_t now, struct err *e)
-{
-	unsigned held = 0, quarantined = 0;
-	for (size_t i = 0; i < v->n_legs; i++) {
-		held += v->legs[i].state == LEG_HELD;
-		quarantined += v->legs[i].state == LEG_QUARANTINED;
-	}
-	struct audit_intent i = {
-	    .action = "message.taken",
-	    .outcome = "ok",
-	    .actor = bytes_str("system"),
-	    .subject = v->message.id,
-	    .number = -1,
-	    .at_us = now,
-	    .detail = bytes_str(
-		arena_printf(a, "{\"recipients\":%zu,\"held\":%u,\"quarantined\":%u}", v->n_legs, held, quarantined)),
-	    .traceparent = v->message.traceparent,
-	};
-	return db_intent(tx, &i, e);
-}
-
-static enum rc
 handle(void *ctx, const struct uuid *tenant, const struct bus_item *items, size_t n, struct arena *a, struct err *e)
 {
 	struct delivery *d = ctx;
-	struct store_arrival *v = arena_new_array(a, struct store_arrival, n);
-	struct db_tx *tx = NULL;
-	int64_t now = clock_wall_us(), legs = 0;
-	for (size_t i = 0; i < n; i++) {
-		enum rc rc = accepted_decode(items[i].payload, a, &v[i], e);
-		if (rc != RC_OK)
-			return rc;
-	}
-	enum rc rc = db_begin(d->svc->db, tenant, clock_mono_ms() + COMMIT_MS, &tx, e);
+	struct batch *b = batch_new(); /* what is claimed at once outlives this call */
+	struct store_arrival *v = arena_new_array(b->arena, struct store_arrival, n);
+	enum rc rc = RC_OK;
+	for (size_t i = 0; rc == RC_OK && i < n; i++)
+		rc = accepted_decode(items[i].payload, b->arena, &v[i], e);
 	if (rc == RC_OK)
-		rc = store_arrive(tx, tenant, v, n, a, e);
-	for (size_t i = 0; rc == RC_OK && i < n; i++) {
-		if (!v[i].fresh)
-			continue;
-		legs += (int64_t)v[i].n_legs;
-		rc = record(tx, &v[i], a, now, e);
-	}
-	if (rc == RC_OK)
-		rc = db_commit(&tx, e);
-	db_end(&tx);
-	if (rc == RC_OK && legs > 0) {
-		metric_add(&metric_arrived, 0, legs);
-		scheduler_wake(d->scheduler);
-	}
+		rc = arrive(d, tenant, b, v, n, e);
+	batch_unref(b);
 	return rc;
 }
 

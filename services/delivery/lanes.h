@@ -33,6 +33,7 @@ struct job {
 	struct batch *batch;
 	struct uuid tenant;
 	const struct store_message *message;
+	struct bytes body, facts; /* as stored, in the batch; p NULL: to be read */
 	struct job_leg *legs;
 	size_t n_legs;
 	const char *destination; /* key of the lane, see route.h */

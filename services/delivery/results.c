@@ -18,8 +18,8 @@
 
 #define THREADS	     2
 #define BATCH_LEGS   256
-#define GATHER_BELOW 32
-#define GATHER_MS    8
+#define GATHER_BELOW 64
+#define GATHER_MS    25
 #define COMMIT_MS    20000
 #define BACKOFF_MS   250
 #define TRIES	     3

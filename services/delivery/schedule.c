@@ -6,12 +6,13 @@
 #include "schedule.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
 #include <uthash.h>
 
 #include "alive.h"
-#include "change.h"
+#include "claim.h"
 #include "core/clock.h"
 #include "core/log.h"
 #include "lanes.h"
@@ -51,6 +52,7 @@ struct scheduler {
 	pthread_mutex_t mutex;
 	pthread_cond_t wake;
 	bool woken, stopping;
+	_Atomic bool behind; /* more is due than was taken */
 	int64_t depth_ms;
 	struct uuid last; /* tenant served last */
 	struct resting *resting;
@@ -124,53 +126,6 @@ schedule_still_parked(const struct store_picked *p, const char *destination, int
 }
 
 /* --- one tenant -------------------------------------------------------------------------------------------- */
-struct claim {
-	struct change change;
-	const char *destination; /* NULL: not to be sent now */
-};
-
-/* Jobs: what is claimed of one message for one destination. Claims are in the order of the pick, so legs of a message
- * stand together. unknown: the commit may or may not have happened; given back, which does nothing if it did not. */
-static void
-make_jobs(struct scheduler *s, const struct uuid *tenant, struct batch *b, const struct store_picked *picked,
-	  const struct claim *claims, size_t n, bool unknown)
-{
-	for (size_t i = 0; i < n;) {
-		if (claims[i].destination == NULL || !claims[i].change.row.done) {
-			i++;
-			continue;
-		}
-		size_t to = i;
-		while (to < n && claims[to].destination != NULL && claims[to].change.row.done &&
-		       to - i < ROUTE_RECIPIENTS_MAX && uuid_eq(&picked[to].message.id, &picked[i].message.id) &&
-		       strcmp(claims[to].destination, claims[i].destination) == 0)
-			to++;
-		struct job *j = arena_new_array(b->arena, struct job, 1);
-		j->batch = b;
-		j->tenant = *tenant;
-		j->message = &picked[i].message;
-		j->n_legs = to - i;
-		j->legs = arena_new_array(b->arena, struct job_leg, j->n_legs);
-		for (size_t k = 0; k < j->n_legs; k++)
-			j->legs[k].leg = claims[i + k].change.row.now;
-		j->destination = claims[i].destination;
-		j->owner = s->self;
-		j->lease_us = claims[i].change.row.lease_us;
-		j->ask_uncertain = picked[i].ask_uncertain;
-		j->unknown = unknown;
-		atomic_fetch_add(&b->refs, 1);
-		for (size_t k = 0; unknown && k < j->n_legs; k++)
-			j->legs[k].event = LEG_ON_GIVE_BACK;
-		if (unknown) {
-			results_push_take(s->d->results, j);
-		} else {
-			lanes_put(s->d->lanes, j);
-			metric_add(&metric_claimed, 0, (int64_t)j->n_legs);
-		}
-		i = to;
-	}
-}
-
 struct round {
 	struct claim *claims;
 	struct uuid *late;
@@ -332,7 +287,7 @@ serve_tenant(struct scheduler *s, const struct uuid *tenant, int32_t limit, bool
 		rc = apply_all(s, &tx, tenant, b, n, now, &round, e);
 	db_end(&tx);
 	if (round.committing)
-		make_jobs(s, tenant, b, picked, round.claims, n, rc != RC_OK);
+		claims_to_jobs(s->d, tenant, &s->self, b, picked, round.claims, NULL, n, rc != RC_OK);
 	if (rc == RC_OK && round.n_late * 2 > n)
 		rest(s, tenant);
 	if (rc != RC_OK && limit == 1 && n == 1 && !round.committing && pick_of(s, tenant) == 1)
@@ -375,6 +330,7 @@ turn(struct scheduler *s, struct err *e)
 	size_t n = 0, first = 0;
 	int64_t now = clock_wall_us(), sleep_ms = ROUND_MS;
 	enum rc rc = store_tenants(s->d->svc->db, clock_mono_ms() + DB_MS, now, a, &v, &n, e);
+	bool behind = rc != RC_OK;
 	while (rc == RC_OK && first < n && memcmp(v[first].tenant.b, s->last.b, sizeof(s->last.b)) <= 0)
 		first++; /* begin behind the one that was served last */
 	for (size_t i = 0; rc == RC_OK && i < n; i++) {
@@ -386,6 +342,7 @@ turn(struct scheduler *s, struct err *e)
 		}
 		size_t room = lanes_room(s->d->lanes);
 		if (room == 0 || is_resting(s, &t->tenant)) {
+			behind = true;
 			sleep_ms = sleep_ms < TENANT_REST_MS / 5 ? sleep_ms : TENANT_REST_MS / 5;
 			continue;
 		}
@@ -394,10 +351,12 @@ turn(struct scheduler *s, struct err *e)
 		rc = serve_tenant(s, &t->tenant, room < (size_t)pick ? (int32_t)room : pick, &more, e);
 		if (rc != RC_OK || pick != PICK)
 			pick_set(s, &t->tenant, schedule_pick(pick, rc));
+		behind |= more || rc != RC_OK;
 		if (more)
 			sleep_ms = 0;
 		s->last = t->tenant;
 	}
+	atomic_store(&s->behind, behind);
 	arena_free(&a);
 	if (rc != RC_OK)
 		log_warn("scheduler waits", LOG_RC(rc), LOG_ERR(e));
@@ -462,6 +421,12 @@ scheduler_wake(struct scheduler *s)
 	s->woken = true;
 	pthread_cond_signal(&s->wake);
 	pthread_mutex_unlock(&s->mutex);
+}
+
+bool
+scheduler_behind(struct scheduler *s)
+{
+	return atomic_load(&s->behind);
 }
 
 void

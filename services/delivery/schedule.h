@@ -12,6 +12,8 @@ struct scheduler;
 struct scheduler *scheduler_start(struct delivery *d);
 /* Something may be due now. Cheap; from any thread. */
 void scheduler_wake(struct scheduler *s);
+/* More is due than the last turn could take: what arrives now waits its turn behind it. */
+bool scheduler_behind(struct scheduler *s);
 /* No more claims. */
 void scheduler_stop(struct scheduler *s);
 /* After the last result, which still wakes it. */

@@ -331,7 +331,7 @@ load(struct senders *s, struct job *j, struct composed *c, struct err *e)
 {
 	int64_t end = clock_mono_ms() + LOAD_MS;
 	for (;;) {
-		enum rc rc = compose_load(s->d, &j->tenant, j->message, c, e);
+		enum rc rc = compose_load(s->d, j, c, e);
 		if (rc != RC_RETRY || clock_mono_ms() > end)
 			return rc;
 		if (atomic_load(&s->stopping) || lease_keep(s->d, j, e) != RC_OK)

@@ -56,13 +56,21 @@ store_sendable_us(const struct store_message *m, const struct store_leg *l)
 /* --- store_accept.c ---------------------------------------------------------------------------------------- */
 struct store_arrival {
 	struct store_message message;
-	struct store_leg *legs; /* state, address, domain, due_us, rule, notify, orcpt, cause are used */
+	/* Used: state, version, epoch, attempts, address, domain, due_us, rule, notify, orcpt, cause. */
+	struct store_leg *legs;
 	size_t n_legs;
-	bool fresh; /* out: not known before; only then were legs made */
+	bool ask_uncertain; /* out: the tenant's choice */
+	bool fresh; /* out: not known before; only then are legs to be made */
 };
-/* Messages with their legs and due rows; those that are known already stay as they are. */
-enum rc store_arrive(struct db_tx *tx, const struct uuid *tenant, struct store_arrival *v, size_t n, struct arena *a,
-		     struct err *e) MUST_CHECK;
+/* First the messages: those that are known already stay as they are. */
+enum rc store_arrive_messages(struct db_tx *tx, const struct uuid *tenant, struct store_arrival *v, size_t n,
+			      struct arena *a, struct err *e) MUST_CHECK;
+/* Then legs and due rows of the fresh ones; a leg in state sending is under a lease of owner until lease_us. */
+enum rc store_arrive_legs(struct db_tx *tx, const struct uuid *tenant, const struct store_arrival *v, size_t n,
+			  const struct uuid *owner, int64_t lease_us, struct arena *a, struct err *e) MUST_CHECK;
+/* Is there a lease of that owner until exactly then on this leg? */
+enum rc store_has_lease(struct db_tx *tx, const struct uuid *tenant, const struct uuid *message, int32_t number,
+			const struct uuid *owner, int64_t lease_us, bool *yes_r, struct err *e) MUST_CHECK;
 enum rc store_poison(struct db_tx *tx, const struct uuid *tenant, const struct uuid *id, struct bytes payload,
 		     const char *why, struct err *e) MUST_CHECK;
 

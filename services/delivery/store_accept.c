@@ -13,15 +13,23 @@ static const char SQL_MESSAGES[] =
     "account, account_name, client_ip, helo, protocol, tls, envid, ret, verdict, host) "
     "SELECT $1, u.* FROM unnest($2::uuid[], $3::timestamptz[], $4::text[], $5::bytea[], $6::int8[], $7::text[], "
     "$8::bool[], $9::bool[], $10::uuid[], $11::bytea[], $12::bytea[], $13::bytea[], $14::bytea[], $15::bytea[], "
-    "$16::bytea[], $17::text[], $18::bytea[], $19::bytea[]) AS u ON CONFLICT DO NOTHING RETURNING id";
+    "$16::bytea[], $17::text[], $18::bytea[], $19::bytea[]) AS u ON CONFLICT DO NOTHING RETURNING id, "
+    "EXISTS (SELECT FROM delivery.setting s WHERE s.tenant = $1 AND s.uncertain = 'ask')";
 
 static const char SQL_LEGS[] =
     "WITH u AS (SELECT * FROM unnest($2::uuid[], $3::int4[], $4::bytea[], $5::bytea[], $6::text[], $7::text[], "
-    "$8::timestamptz[], $9::bytea[], $10::text[], $11::bytea[], $12::timestamptz[], $13::text[]) AS u(message, number, "
-    "address, domain, state, cause, due_at, rule, notify, orcpt, wake_at, kind)), "
+    "$8::timestamptz[], $9::bytea[], $10::text[], $11::bytea[], $12::timestamptz[], $13::text[], $14::int8[], "
+    "$15::int8[], $16::int4[]) AS u(message, number, address, domain, state, cause, due_at, rule, notify, orcpt, "
+    "wake_at, kind, version, epoch, attempts)), "
     "made AS (INSERT INTO delivery.leg (tenant, message, number, address, domain, state, cause, due_at, rule, notify, "
-    "orcpt) SELECT $1, message, number, address, domain, state, cause, due_at, rule, notify, orcpt FROM u) "
-    "INSERT INTO delivery.due (tenant, message, number, kind, due_at) SELECT $1, message, number, kind, wake_at FROM u";
+    "orcpt, version, epoch, attempts) SELECT $1, message, number, address, domain, state, cause, due_at, rule, notify, "
+    "orcpt, version, epoch, attempts FROM u) "
+    "INSERT INTO delivery.due (tenant, message, number, kind, due_at, lease_owner, lease_until) "
+    "SELECT $1, message, number, kind, wake_at, CASE WHEN state = 'sending' THEN $17::uuid END, "
+    "CASE WHEN state = 'sending' THEN $18::timestamptz ELSE '2000-01-01 00:00:00+00' END FROM u";
+
+static const char SQL_HAS_LEASE[] = "SELECT lease_owner = $4 AND lease_until = $5 FROM delivery.due "
+				    "WHERE tenant = $1 AND message = $2 AND number = $3";
 
 static const char SQL_POISON[] = "INSERT INTO delivery.poison (tenant, id, payload, why, seen_at) "
 				 "VALUES ($1, $2, $3, $4, now()) ON CONFLICT DO NOTHING";
@@ -44,9 +52,9 @@ store_direction_str(enum store_direction d)
 		column_;                                                                                               \
 	})
 
-static enum rc
-insert_messages(struct db_tx *tx, const struct uuid *tenant, struct store_arrival *v, size_t n, struct arena *a,
-		struct err *e)
+enum rc
+store_arrive_messages(struct db_tx *tx, const struct uuid *tenant, struct store_arrival *v, size_t n, struct arena *a,
+		      struct err *e)
 {
 	struct db_args p;
 	db_args_init(&p);
@@ -84,8 +92,10 @@ insert_messages(struct db_tx *tx, const struct uuid *tenant, struct store_arriva
 			at = (at + 1) % n;
 			tries++;
 		}
-		if (tries < n)
+		if (tries < n) {
 			v[at].fresh = true;
+			v[at].ask_uncertain = db_bool(r, 1);
+		}
 	}
 	db_rows_free(&r);
 	return RC_OK;
@@ -96,7 +106,8 @@ struct leg_columns {
 	int32_t *number;
 	struct bytes *address, *domain, *rule, *orcpt;
 	const char **state, **cause, **notify, **kind;
-	int64_t *due, *wake;
+	int64_t *due, *wake, *version, *epoch;
+	int32_t *attempts;
 };
 
 static void
@@ -114,6 +125,9 @@ columns_new(struct leg_columns *c, size_t n, struct arena *a)
 	c->kind = arena_new_array(a, const char *, n);
 	c->due = arena_new_array(a, int64_t, n);
 	c->wake = arena_new_array(a, int64_t, n);
+	c->version = arena_new_array(a, int64_t, n);
+	c->epoch = arena_new_array(a, int64_t, n);
+	c->attempts = arena_new_array(a, int32_t, n);
 }
 
 static void
@@ -129,6 +143,9 @@ columns_set(struct leg_columns *c, size_t i, const struct store_message *m, cons
 	c->cause[i] = l->cause;
 	c->notify[i] = l->notify;
 	c->due[i] = l->due_us;
+	c->version[i] = l->version;
+	c->epoch[i] = l->epoch;
+	c->attempts[i] = l->attempts;
 	switch (l->state) {
 	case LEG_HELD:
 		c->kind[i] = "hold";
@@ -146,15 +163,13 @@ columns_set(struct leg_columns *c, size_t i, const struct store_message *m, cons
 }
 
 enum rc
-store_arrive(struct db_tx *tx, const struct uuid *tenant, struct store_arrival *v, size_t n, struct arena *a,
-	     struct err *e)
+store_arrive_legs(struct db_tx *tx, const struct uuid *tenant, const struct store_arrival *v, size_t n,
+		  const struct uuid *owner, int64_t lease_us, struct arena *a, struct err *e)
 {
-	enum rc rc = insert_messages(tx, tenant, v, n, a, e);
-	if (rc != RC_OK)
-		return rc;
 	size_t legs = 0, k = 0;
 	struct uuid *fresh = arena_new_array(a, struct uuid, n);
 	size_t n_fresh = 0;
+	enum rc rc = RC_OK;
 	for (size_t i = 0; i < n; i++) {
 		legs += v[i].fresh ? v[i].n_legs : 0;
 		if (v[i].fresh)
@@ -184,7 +199,31 @@ store_arrive(struct db_tx *tx, const struct uuid *tenant, struct store_arrival *
 	db_arg_bytes_array(&p, c.orcpt, legs);
 	db_arg_times(&p, c.wake, legs);
 	db_arg_texts(&p, c.kind, legs);
+	db_arg_longs(&p, c.version, legs);
+	db_arg_longs(&p, c.epoch, legs);
+	db_arg_ints(&p, c.attempts, legs);
+	db_arg_uuid(&p, owner);
+	db_arg_time(&p, lease_us);
 	return db_exec(tx, SQL_LEGS, &p, e);
+}
+
+enum rc
+store_has_lease(struct db_tx *tx, const struct uuid *tenant, const struct uuid *message, int32_t number,
+		const struct uuid *owner, int64_t lease_us, bool *yes_r, struct err *e)
+{
+	struct db_args p;
+	struct db_rows *r = NULL;
+	db_args_init(&p);
+	db_arg_uuid(&p, tenant);
+	db_arg_uuid(&p, message);
+	db_arg_int(&p, number);
+	db_arg_uuid(&p, owner);
+	db_arg_time(&p, lease_us);
+	enum rc rc = db_query(tx, SQL_HAS_LEASE, &p, &r, e);
+	if (rc == RC_OK)
+		*yes_r = db_rows_next(r) && !db_is_null(r, 0) && db_bool(r, 0);
+	db_rows_free(&r);
+	return rc;
 }
 
 enum rc

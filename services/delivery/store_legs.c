@@ -9,32 +9,19 @@
 #include "core/clock.h"
 #include "store_columns.h"
 
-static const char SQL_CHANGE[] =
-    "WITH u AS (SELECT * FROM unnest($2::int4[], $3::uuid[], $4::int4[], $5::text[], $6::int8[], $7::text[], "
-    "$8::int8[], "
-    "$9::int8[], $10::int4[], $11::timestamptz[], $12::bytea[], $13::bytea[], $14::text[], $15::bytea[], "
-    "$16::timestamptz[], "
-    "$17::bool[], $18::bool[], $19::text[], $20::timestamptz[], $21::timestamptz[], $23::timestamptz[]) AS u(i, "
-    "message, number, "
-    "from_state, "
-    "from_version, state, version, epoch, attempts, due_at, reply, remote, tls, decided_by, final_at, duplicate, "
-    "delay_told, "
-    "kind, wake_at, lease_until, sendable_at)), "
-    "moved AS (UPDATE delivery.leg l SET state = u.state, version = u.version, epoch = u.epoch, attempts = u.attempts, "
-    "due_at = u.due_at, reply = u.reply, remote = u.remote, tls = u.tls, decided_by = u.decided_by, final_at = "
-    "u.final_at, "
-    "possible_duplicate = u.duplicate, delay_told = u.delay_told, sendable_at = u.sendable_at FROM u WHERE l.tenant = "
-    "$1 AND l.message = u.message "
-    "AND "
-    "l.number = u.number AND l.state = u.from_state AND l.version = u.from_version RETURNING u.i, u.message, u.number, "
-    "u.final_at IS NOT NULL AS final, u.kind, u.wake_at, u.lease_until), "
-    "gone AS (DELETE FROM delivery.due d USING moved m WHERE m.final AND d.tenant = $1 AND d.message = m.message AND "
-    "d.number = m.number), "
-    "kept AS (UPDATE delivery.due d SET kind = m.kind, due_at = coalesce(m.wake_at, d.due_at), "
-    "lease_until = coalesce(m.lease_until, '2000-01-01 00:00:00+00'), lease_owner = CASE WHEN m.lease_until IS NULL "
-    "THEN NULL ELSE $22::uuid END FROM moved m WHERE NOT m.final AND d.tenant = $1 AND d.message = m.message AND "
-    "d.number = m.number) "
-    "SELECT i FROM moved";
+/* One leg at a time, many in one round trip: joined with arrays the planner has a choice, and on a table it knows
+ * nothing of yet it takes the one that reads all of a tenant's rows (docs/decisions/0052). */
+#define MOVE_LEG                                                                                                       \
+	"WITH moved AS (UPDATE delivery.leg SET state = $6, version = $7, epoch = $8, attempts = $9, due_at = $10, "   \
+	"reply = $11, remote = $12, tls = $13, decided_by = $14, final_at = $15, possible_duplicate = $16, "           \
+	"delay_told = $17, sendable_at = $18 "                                                                         \
+	"WHERE tenant = $1 AND message = $2 AND number = $3 AND state = $4 AND version = $5 RETURNING 1), "
+static const char SQL_FINISH[] = MOVE_LEG "gone AS (DELETE FROM delivery.due WHERE tenant = $1 AND message = $2 AND "
+					  "number = $3 AND EXISTS (SELECT FROM moved)) SELECT FROM moved";
+static const char SQL_MOVE[] =
+    MOVE_LEG "kept AS (UPDATE delivery.due SET kind = $19, due_at = coalesce($20, due_at), lease_owner = $21, "
+	     "lease_until = coalesce($22, '2000-01-01 00:00:00+00') WHERE tenant = $1 AND message = $2 AND number = $3 "
+	     "AND EXISTS (SELECT FROM moved)) SELECT FROM moved";
 
 static const char SQL_TENANTS[] =
     "WITH RECURSIVE t AS ((SELECT tenant FROM delivery.due ORDER BY tenant LIMIT 1) UNION ALL "
@@ -75,45 +62,38 @@ due_str(enum store_due k)
 	return names[k];
 }
 
-/* An array of one value of every change, in arena a. */
-#define COLUMN(type, expr)                                                                                             \
-	({                                                                                                             \
-		type *column_ = arena_new_array(a, type, n);                                                           \
-		for (size_t i = 0; i < n; i++) {                                                                       \
-			const struct store_change *c = &v[i];                                                          \
-			column_[i] = (expr);                                                                           \
-		}                                                                                                      \
-		column_;                                                                                               \
-	})
-
-static void
-change_args(struct db_args *p, const struct uuid *tenant, const struct uuid *owner, const struct store_change *v,
-	    size_t n, struct arena *a)
+static enum rc
+queue_change(struct db_tx *tx, const struct uuid *tenant, const struct uuid *owner, const struct store_change *c,
+	     int64_t *count_r, struct err *e)
 {
-	db_args_init(p);
-	db_arg_uuid(p, tenant);
-	db_arg_ints(p, COLUMN(int32_t, (int32_t)(c - v)), n);
-	db_arg_uuids(p, COLUMN(struct uuid, c->message), n);
-	db_arg_ints(p, COLUMN(int32_t, c->was->number), n);
-	db_arg_texts(p, COLUMN(const char *, leg_state_str(c->was->state)), n);
-	db_arg_longs(p, COLUMN(int64_t, c->was->version), n);
-	db_arg_texts(p, COLUMN(const char *, leg_state_str(c->now.state)), n);
-	db_arg_longs(p, COLUMN(int64_t, c->now.version), n);
-	db_arg_longs(p, COLUMN(int64_t, c->now.epoch), n);
-	db_arg_ints(p, COLUMN(int32_t, c->now.attempts), n);
-	db_arg_times(p, COLUMN(int64_t, c->now.due_us), n);
-	db_arg_bytes_array(p, COLUMN(struct bytes, store_full(c->now.reply)), n);
-	db_arg_bytes_array(p, COLUMN(struct bytes, store_full(c->now.remote)), n);
-	db_arg_texts(p, COLUMN(const char *, c->now.tls), n);
-	db_arg_bytes_array(p, COLUMN(struct bytes, store_full(c->now.decided_by)), n);
-	db_arg_times(p, COLUMN(int64_t, leg_is_final(c->now.state) ? c->now.final_us : DB_TIME_NULL), n);
-	db_arg_bools(p, COLUMN(bool, c->now.possible_duplicate), n);
-	db_arg_bools(p, COLUMN(bool, c->now.delay_told), n);
-	db_arg_texts(p, COLUMN(const char *, due_str(c->kind)), n);
-	db_arg_times(p, COLUMN(int64_t, c->due_us), n);
-	db_arg_times(p, COLUMN(int64_t, c->lease_us != 0 ? c->lease_us : DB_TIME_NULL), n);
-	db_arg_uuid(p, owner);
-	db_arg_times(p, COLUMN(int64_t, c->now.sendable_us > 0 ? c->now.sendable_us : DB_TIME_NULL), n);
+	struct db_args p;
+	bool final = leg_is_final(c->now.state);
+	db_args_init(&p);
+	db_arg_uuid(&p, tenant);
+	db_arg_uuid(&p, &c->message);
+	db_arg_int(&p, c->was->number);
+	db_arg_text(&p, leg_state_str(c->was->state));
+	db_arg_long(&p, c->was->version);
+	db_arg_text(&p, leg_state_str(c->now.state));
+	db_arg_long(&p, c->now.version);
+	db_arg_long(&p, c->now.epoch);
+	db_arg_int(&p, c->now.attempts);
+	db_arg_time(&p, c->now.due_us);
+	db_arg_bytes(&p, store_full(c->now.reply));
+	db_arg_bytes(&p, store_full(c->now.remote));
+	db_arg_text(&p, c->now.tls);
+	db_arg_bytes(&p, store_full(c->now.decided_by));
+	db_arg_time(&p, final ? c->now.final_us : DB_TIME_NULL);
+	db_arg_bool(&p, c->now.possible_duplicate);
+	db_arg_bool(&p, c->now.delay_told);
+	db_arg_time(&p, c->now.sendable_us > 0 ? c->now.sendable_us : DB_TIME_NULL);
+	if (final)
+		return db_exec_counted(tx, SQL_FINISH, &p, count_r, e);
+	db_arg_text(&p, due_str(c->kind));
+	db_arg_time(&p, c->due_us);
+	db_arg_uuid(&p, c->lease_us != 0 ? owner : NULL);
+	db_arg_time(&p, c->lease_us != 0 ? c->lease_us : DB_TIME_NULL);
+	return db_exec_counted(tx, SQL_MOVE, &p, count_r, e);
 }
 
 enum rc
@@ -123,15 +103,14 @@ store_change(struct db_tx *tx, const struct uuid *tenant, const struct uuid *lea
 	if (n == 0)
 		return RC_OK;
 	struct arena *a = arena_new();
-	struct db_args p;
-	struct db_rows *r = NULL;
-	change_args(&p, tenant, lease_owner, v, n, a);
-	enum rc rc = db_query(tx, SQL_CHANGE, &p, &r, e);
+	int64_t *counts = arena_new_array(a, int64_t, n);
+	enum rc rc = RC_OK;
+	for (size_t i = 0; rc == RC_OK && i < n; i++)
+		rc = queue_change(tx, tenant, lease_owner, &v[i], &counts[i], e);
+	if (rc == RC_OK)
+		rc = db_wait(tx, e);
 	for (size_t i = 0; i < n; i++)
-		v[i].done = false;
-	while (rc == RC_OK && db_rows_next(r))
-		v[db_int(r, 0)].done = true;
-	db_rows_free(&r);
+		v[i].done = rc == RC_OK && counts[i] == 1;
 	arena_free(&a);
 	return rc;
 }

@@ -64,6 +64,7 @@ arrive(struct db_tx *tx, const struct uuid *tenant, const struct system_mail *m,
 	    .domain = bytes_str(domain),
 	    .state = LEG_QUEUED,
 	    .cause = m->cause,
+	    .version = 1,
 	    .rule = bytes_str("system"),
 	    .notify = "NEVER",
 	    .due_us = DB_TIME_NULL,
@@ -81,7 +82,8 @@ arrive(struct db_tx *tx, const struct uuid *tenant, const struct system_mail *m,
 	    .legs = &leg,
 	    .n_legs = 1,
 	};
-	return store_arrive(tx, tenant, &v, 1, a, e);
+	enum rc made = store_arrive_messages(tx, tenant, &v, 1, a, e);
+	return made == RC_OK ? store_arrive_legs(tx, tenant, &v, 1, NULL, 0, a, e) : made;
 }
 
 enum rc
