@@ -71,7 +71,7 @@ make_key(struct db_pool *db, struct key_file *f, bool rotate, struct err *e)
 	    .id = uuid_v7(by.now_us),
 	    .kind = "api",
 	    .name = bytes_str("platform"),
-	    .permissions = permission_all(a, true),
+	    .permissions = permission_text(permission_all(true), a),
 	    .expires_us = DB_TIME_NULL,
 	};
 	token_make("skapi", secret);

@@ -9,7 +9,6 @@
 
 static const char select_login[] = "SELECT tenant, account FROM auth.directory_login WHERE login = $1";
 static const char select_domain[] = "SELECT tenant FROM auth.directory_domain WHERE name = $1";
-static const char select_key_tenant[] = "SELECT tenant FROM auth.directory_key WHERE lookup = $1";
 static const char select_person[] =
     "SELECT a.disabled_at IS NOT NULL, COALESCE(a.locked_until > $4, false), a.failed > 0, p.id, p.hash, k.id "
     "FROM auth.account a "
@@ -26,16 +25,19 @@ static const char select_sender[] =
     "LEFT JOIN (auth.address s JOIN auth.domain d ON d.tenant = s.tenant AND d.name = s.domain "
     "  AND d.proven_at IS NOT NULL) ON s.tenant = a.tenant AND s.account = a.id "
     "WHERE a.tenant = $1 AND a.id = $2";
+/* The key's digits name the tenant, and the rest runs under that tenant's row-level security: one round trip, because
+ * every request to the API waits for it (decision 0066). A tenant that is not there leaves the setting empty. */
+static const char set_key_tenant[] =
+    "SELECT set_config('sekisho.tenant', COALESCE((SELECT d.tenant::text FROM auth.directory_key d "
+    "WHERE d.lookup = $1), ''), true)";
 static const char select_key[] =
-    "SELECT k.id, k.hash, k.name, k.permissions, a.id, a.login, k.expires_at FROM auth.credential k "
-    "LEFT JOIN auth.account a ON a.tenant = k.tenant AND a.id = k.account "
-    "WHERE k.tenant = $1 AND k.hash = $2 AND k.kind = 'api' AND k.revoked_at IS NULL "
-    "AND (k.expires_at IS NULL OR k.expires_at > $3) AND a.disabled_at IS NULL";
-/* An application password has no permissions of its own: it sends mail. */
-static const char select_key_permissions[] =
-    "SELECT CASE kind WHEN 'app' THEN 'message.send' ELSE permissions END FROM auth.credential "
-    "WHERE tenant = $1 AND id = $2 AND kind <> 'password' AND revoked_at IS NULL";
-static const char select_tenant[] = "SELECT directory_version, name FROM auth.tenant WHERE tenant = $1";
+    "SELECT d.tenant, k.id, k.hash, k.name, k.permissions, k.expires_at, k.revoked_at IS NOT NULL, "
+    "k.expires_at <= $3, a.id, a.login, a.disabled_at IS NOT NULL, " STORE_ACCESS_COLUMNS
+    " FROM auth.directory_key d LEFT JOIN auth.credential k ON k.tenant = d.tenant AND k.hash = $2 AND k.kind = 'api' "
+    "LEFT JOIN auth.account a ON a.tenant = k.tenant AND a.id = k.account" STORE_ACCESS_JOIN(
+	"k.tenant", "k.account") "WHERE d.lookup = $1";
+static const char select_tenant[] = "SELECT directory_version, name, created_at, sandbox, language, head_mail, version "
+				    "FROM auth.tenant WHERE tenant = $1";
 static const char select_domains[] = "SELECT name, class, proven_at IS NOT NULL FROM auth.domain WHERE tenant = $1 "
 				     "ORDER BY name";
 static const char select_tenants[] = "SELECT tenant, created_at FROM auth.directory_tenant ORDER BY tenant";
@@ -156,66 +158,71 @@ store_get_sender(const struct store_by *by, const struct uuid *tenant, const str
 	return RC_OK;
 }
 
-static void
-take_key(const struct db_rows *rows, const struct uuid *tenant, struct arena *a, struct store_key *out)
+static const char *
+why_not(const struct db_rows *rows, const uint8_t hash[32])
 {
-	struct bytes name = db_bytes(rows, 2);
-	bool own = db_is_null(rows, 4);
-	out->tenant = *tenant;
-	out->id = db_uuid(rows, 0);
-	out->account = own ? out->id : db_uuid(rows, 4);
-	out->name = own ? arena_strndup(a, name.p, name.n) : arena_strdup(a, db_text(rows, 5));
-	out->permissions = arena_strdup(a, db_text(rows, 3));
-	out->expires_us = db_is_null(rows, 6) ? 0 : db_time(rows, 6);
+	if (db_is_null(rows, 1) || db_bytes(rows, 2).n != 32 || !crypt_equal(db_bytes(rows, 2).p, hash, 32))
+		return "unknown";
+	if (db_bool(rows, 6))
+		return "revoked";
+	if (!db_is_null(rows, 7) && db_bool(rows, 7))
+		return "expired";
+	return !db_is_null(rows, 8) && db_bool(rows, 10) ? "disabled" : NULL;
+}
+
+static struct store_key
+take_key(const struct db_rows *rows, const uint8_t hash[32], struct arena *a)
+{
+	struct store_key out = {.tenant = db_uuid(rows, 0), .why_not = why_not(rows, hash)};
+	if (!db_is_null(rows, 1))
+		out.id = db_uuid(rows, 1);
+	if (out.why_not != NULL)
+		return out;
+	out.may = permission_of_text(db_text(rows, 4), NULL);
+	out.expires_us = db_is_null(rows, 5) ? 0 : db_time(rows, 5);
+	if (db_is_null(rows, 8)) {
+		struct bytes name = db_bytes(rows, 3);
+		out.account = out.id;
+		out.name = arena_strndup(a, name.p, name.n);
+		return out;
+	}
+	struct access x = store_take_access(rows, 11, false, a);
+	out.account = db_uuid(rows, 8);
+	out.name = arena_strdup(a, db_text(rows, 9));
+	out.may = permission_and(out.may, access_effective(&x));
+	return out;
 }
 
 enum rc
 store_find_key(const struct store_by *by, const char *lookup, const uint8_t hash[32], struct arena *a,
-	       struct store_key *out_r, struct uuid *tenant_r, struct err *e)
+	       struct store_key *out_r, struct err *e)
 {
+	struct db_tx *tx = NULL;
 	struct db_rows *rows = NULL;
 	struct db_args args;
-	struct uuid tenant = {0};
-	enum rc rc = find(by, select_key_tenant, lookup, &rows, e);
-	*tenant_r = tenant;
+	enum rc rc = db_begin(by->db, NULL, by->deadline_ms, &tx, e);
 	if (rc != RC_OK)
 		return rc;
-	tenant = db_uuid(rows, 0);
-	*tenant_r = tenant;
-	db_rows_free(&rows);
 	db_args_init(&args);
-	db_arg_uuid(&args, &tenant);
+	db_arg_text(&args, lookup);
+	rc = db_exec(tx, set_key_tenant, &args, e);
+	if (rc != RC_OK) {
+		db_end(&tx);
+		return rc;
+	}
+	db_args_init(&args);
+	db_arg_text(&args, lookup);
 	db_arg_bytes(&args, bytes_of(hash, 32));
 	db_arg_time(&args, by->now_us);
-	rc = read_rows(by, &tenant, select_key, &args, &rows, e);
-	if (rc != RC_OK)
-		return rc;
-	if (!db_rows_next(rows) || db_bytes(rows, 1).n != 32 || !crypt_equal(db_bytes(rows, 1).p, hash, 32))
-		rc = err_set(e, RC_NOT_FOUND, "no such key");
-	else
-		take_key(rows, &tenant, a, out_r);
-	db_rows_free(&rows);
-	return rc;
-}
-
-enum rc
-store_get_key_permissions(const struct store_by *by, const struct uuid *tenant, const struct uuid *key, struct arena *a,
-			  const char **text_r, struct err *e)
-{
-	struct db_rows *rows = NULL;
-	struct db_args args;
-	db_args_init(&args);
-	db_arg_uuid(&args, tenant);
-	db_arg_uuid(&args, key);
-	enum rc rc = read_rows(by, tenant, select_key_permissions, &args, &rows, e);
+	rc = db_query_commit(&tx, select_key, &args, &rows, e);
 	if (rc != RC_OK)
 		return rc;
 	if (db_rows_next(rows))
-		*text_r = arena_strdup(a, db_text(rows, 0));
+		*out_r = take_key(rows, hash, a);
 	else
-		rc = err_set(e, RC_NOT_FOUND, "no such key is in force");
+		*out_r = (struct store_key){.why_not = "unknown"};
 	db_rows_free(&rows);
-	return rc;
+	return RC_OK;
 }
 
 /* --- directory ---------------------------------------------------------------------------------------------- */
@@ -232,6 +239,7 @@ read_tenant(struct db_tx *tx, const struct uuid *tenant, struct arena *a, struct
 	if (db_rows_next(rows)) {
 		out->version = (uint64_t)db_int(rows, 0);
 		out->tenant_name = arena_bytes(a, db_bytes(rows, 1));
+		out->sandbox = db_bool(rows, 3);
 	} else {
 		rc = err_set(e, RC_NOT_FOUND, "no such tenant");
 	}
@@ -280,6 +288,28 @@ store_get_directory(const struct store_by *by, const struct uuid *tenant, struct
 }
 
 enum rc
+store_get_tenant(struct store_tx *t, struct store_tenant *out_r, struct err *e)
+{
+	struct db_rows *rows = NULL;
+	struct db_args args;
+	store_args(t, &args);
+	enum rc rc = store_row(t, select_tenant, &args, "no such tenant", &rows, e);
+	if (rc != RC_OK)
+		return rc;
+	*out_r = (struct store_tenant){
+	    .id = t->tenant,
+	    .name = arena_bytes(t->a, db_bytes(rows, 1)),
+	    .created_us = db_time(rows, 2),
+	    .sandbox = db_bool(rows, 3),
+	    .language = arena_strdup(t->a, db_text(rows, 4)),
+	    .head_mail = db_bool(rows, 5),
+	    .version = (uint64_t)db_int(rows, 6),
+	};
+	db_rows_free(&rows);
+	return RC_OK;
+}
+
+enum rc
 store_list_tenants(const struct store_by *by, bool with_names, struct arena *a, struct store_tenant **out_r,
 		   size_t *n_r, struct err *e)
 {
@@ -297,12 +327,12 @@ store_list_tenants(const struct store_by *by, bool with_names, struct arena *a, 
 	for (; db_rows_next(rows); n++)
 		v[n] = (struct store_tenant){.id = db_uuid(rows, 0), .created_us = db_time(rows, 1)};
 	db_rows_free(&rows);
+	struct store_tx t = {.tx = tx, .by = *by, .a = a};
 	for (size_t i = 0; with_names && i < n && rc == RC_OK; i++) {
-		struct store_directory d = {0};
+		t.tenant = v[i].id;
 		rc = db_set_tenant(tx, &v[i].id, e);
 		if (rc == RC_OK)
-			rc = read_tenant(tx, &v[i].id, a, &d, e);
-		v[i].name = d.tenant_name;
+			rc = store_get_tenant(&t, &v[i], e);
 	}
 	db_end(&tx);
 	if (rc != RC_OK)

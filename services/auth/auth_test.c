@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * The pure parts, table-driven: names, permissions, TXT records; and Argon2id at its cheapest.
+ * The pure parts, table-driven: names, TXT records; and Argon2id at its cheapest. Permissions: access_test.c.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,7 +16,6 @@
 #include "crypt/token.h"
 #include "names.h"
 #include "password.h"
-#include "permission.h"
 #include "proof.h"
 
 #define N(a) (sizeof(a) / sizeof(*(a)))
@@ -137,42 +136,6 @@ test_people_names(void **state)
 }
 
 static void
-test_permissions(void **state)
-{
-	struct arena *a = arena_new();
-	struct actor admin = {0}, platform = {0}, weak = {.permissions = {"message.read"}, .n_permissions = 1},
-		     got = {0};
-	const char *text = NULL;
-	permission_split(permission_all(a, false), &admin);
-	permission_split(permission_all(a, true), &platform);
-	assert_int_equal(admin.n_permissions, 12);
-	assert_int_equal(platform.n_permissions, 13);
-	assert_false(actor_may(&admin, PERMISSION_PLATFORM));
-	assert_true(actor_may(&platform, PERMISSION_PLATFORM));
-
-	const char *two[] = {"hold.release", "message.read", "message.read"};
-	assert_int_equal(permission_grant(two, 3, &admin, a, &text, NULL), RC_OK);
-	assert_string_equal(text, "message.read hold.release");
-	assert_int_equal(permission_grant(two, 3, &weak, a, &text, NULL), RC_DENIED);
-	assert_int_equal(permission_grant(two, 0, &admin, a, &text, NULL), RC_INVALID);
-	const char *unknown[] = {"message.read", "message.reads"};
-	assert_int_equal(permission_grant(unknown, 2, &admin, a, &text, NULL), RC_INVALID);
-	const char *high[] = {PERMISSION_PLATFORM};
-	assert_int_equal(permission_grant(high, 1, &admin, a, &text, NULL), RC_DENIED);
-	assert_int_equal(permission_grant(high, 1, &platform, a, &text, NULL), RC_OK);
-	assert_int_equal(permission_covers("", &weak, NULL), RC_OK);
-	assert_int_equal(permission_covers("message.read", &weak, NULL), RC_OK);
-	assert_int_equal(permission_covers("message.read key.write", &weak, NULL), RC_DENIED);
-	assert_int_equal(permission_covers(permission_all(a, false), &admin, NULL), RC_OK);
-	assert_int_equal(permission_covers(permission_all(a, true), &admin, NULL), RC_DENIED);
-	assert_int_equal(permission_covers("of.tomorrow", &platform, NULL), RC_DENIED);
-	permission_split("message.read of.tomorrow key.write", &got);
-	assert_int_equal(got.n_permissions, 2);
-	assert_true(actor_may(&got, "message.read") && actor_may(&got, "key.write"));
-	arena_free(&a);
-}
-
-static void
 test_txt(void **state)
 {
 	static const struct {
@@ -263,9 +226,9 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_logins),	 cmocka_unit_test(test_addresses),   cmocka_unit_test(test_domains),
-	    cmocka_unit_test(test_people_names), cmocka_unit_test(test_permissions), cmocka_unit_test(test_txt),
-	    cmocka_unit_test(test_passwords),	 cmocka_unit_test(test_crowd),
+	    cmocka_unit_test(test_logins),	 cmocka_unit_test(test_addresses), cmocka_unit_test(test_domains),
+	    cmocka_unit_test(test_people_names), cmocka_unit_test(test_txt),	   cmocka_unit_test(test_passwords),
+	    cmocka_unit_test(test_crowd),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,7 +7,9 @@
 
 #include "auth.h"
 #include "password.h"
+#include "record.h"
 #include "subjects.h"
+#include "svc/once.h"
 
 static const struct config_entry config[] = {
     {"SEKISHO_AUTH_ACTOR_PRIVATE", CONFIG_PATH, &auth.actor_private, NULL, 0, 0,
@@ -36,26 +38,51 @@ static const struct svc_endpoint endpoints[] = {
     {RPC_AUTH_API_KEY, auth_handle_api_key},
     {RPC_AUTH_DIRECTORY, auth_handle_directory},
     {RPC_AUTH_TENANTS, auth_handle_tenants},
-    {RPC_AUTH_TENANT_LIST, auth_handle_tenant_list},
+    {RPC_AUTH_CONTACTS, auth_handle_contacts},
+    {RPC_AUTH_WHO, auth_handle_who},
     {RPC_AUTH_TENANT_CREATE, auth_handle_tenant_create},
-    {RPC_AUTH_USER_CREATE, auth_handle_user_create},
-    {RPC_AUTH_KEY_CREATE, auth_handle_key_create},
-    {RPC_AUTH_KEY_REVOKE, auth_handle_key_revoke},
+    {RPC_AUTH_TENANT_LIST, auth_handle_tenant_list},
+    {RPC_AUTH_TENANT_GET, auth_handle_tenant_get},
+    {RPC_AUTH_TENANT_UPDATE, auth_handle_tenant_update},
     {RPC_AUTH_DOMAIN_ADD, auth_handle_domain_add},
+    {RPC_AUTH_DOMAIN_LIST, auth_handle_domain_list},
+    {RPC_AUTH_USER_CREATE, auth_handle_user_create},
+    {RPC_AUTH_USER_LIST, auth_handle_user_list},
+    {RPC_AUTH_USER_GET, auth_handle_user_get},
+    {RPC_AUTH_USER_UPDATE, auth_handle_user_update},
+    {RPC_AUTH_USER_ACCESS, auth_handle_user_access},
+    {RPC_AUTH_USER_PERMISSIONS, auth_handle_user_permissions},
+    {RPC_AUTH_KEY_CREATE, auth_handle_key_create},
+    {RPC_AUTH_KEY_LIST, auth_handle_key_list},
+    {RPC_AUTH_KEY_ROTATE, auth_handle_key_rotate},
+    {RPC_AUTH_KEY_REVOKE, auth_handle_key_revoke},
+    {RPC_AUTH_ROLE_LIST, auth_handle_role_list},
+    {RPC_AUTH_ROLE_PUT, auth_handle_role_put},
+    {RPC_AUTH_ROLE_DELETE, auth_handle_role_delete},
+    {RPC_AUTH_GROUP_LIST, auth_handle_group_list},
+    {RPC_AUTH_GROUP_PUT, auth_handle_group_put},
+    {RPC_AUTH_GROUP_DELETE, auth_handle_group_delete},
     SVC_ENDPOINTS_END,
 };
+
+static const struct svc_once_sql once_sql = SVC_ONCE_SQL("auth");
 
 static enum rc
 init(struct svc *s, struct err *e)
 {
 	const struct password_cost cost = {auth.password_operations, auth.password_memory, auth.password_concurrency};
 	enum rc rc = actor_signer_open(auth.actor_private, &auth.signer, e);
-	return rc == RC_OK ? password_setup(&cost, e) : rc;
+	if (rc == RC_OK)
+		rc = password_setup(&cost, e);
+	if (rc == RC_OK)
+		record_start(s->db);
+	return rc;
 }
 
 static void
 done(struct svc *s)
 {
+	record_stop();
 	password_done();
 	actor_signer_free(&auth.signer);
 }
@@ -63,8 +90,9 @@ done(struct svc *s)
 static const struct svc_program program = {
     .name = "auth",
     .prefix = "SEKISHO_AUTH_",
-    .needs = SVC_DB | SVC_BUS | SVC_ACTORS,
+    .needs = SVC_DB | SVC_BUS | SVC_ACTORS | SVC_CONTENT,
     .intent_sql = DB_INTENT_SQL("auth"),
+    .once_sql = &once_sql,
     .config = config,
     .endpoints = endpoints,
     .metrics = metrics,

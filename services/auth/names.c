@@ -45,6 +45,15 @@ names_address(struct bytes in, struct arena *a, struct bytes *address_r, const c
 	return RC_OK;
 }
 
+struct bytes
+names_fold(struct bytes in, struct arena *a)
+{
+	uint8_t *out = arena_alloc(a, in.n + 1);
+	for (size_t i = 0; i < in.n; i++)
+		out[i] = in.p[i] >= 'A' && in.p[i] <= 'Z' ? (uint8_t)(in.p[i] + 32) : in.p[i];
+	return bytes_of(out, in.n);
+}
+
 enum rc
 names_domain(struct bytes in, struct arena *a, const char **domain_r, struct err *e)
 {
@@ -65,10 +74,16 @@ names_domain(struct bytes in, struct arena *a, const char **domain_r, struct err
 enum rc
 names_check(struct bytes in, bool empty_allowed, const char *what, struct err *e)
 {
-	if (in.n > NAMES_MAX)
-		return err_set(e, RC_LIMIT, "%s is longer than %d octets", what, NAMES_MAX);
 	if (in.n == 0 && !empty_allowed)
 		return err_set(e, RC_INVALID, "%s is missing", what);
+	return names_check_long(in, NAMES_MAX, what, e);
+}
+
+enum rc
+names_check_long(struct bytes in, size_t max, const char *what, struct err *e)
+{
+	if (in.n > max)
+		return err_set(e, RC_LIMIT, "%s is longer than %zu octets", what, max);
 	if (in.n > 0 && !smtp_utf8_valid(in))
 		return err_set(e, RC_INVALID, "%s is not UTF-8", what);
 	for (size_t i = 0; i < in.n; i++)

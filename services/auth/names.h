@@ -17,9 +17,13 @@ bool names_login(struct bytes in, struct arena *a, const char **login_r) MUST_CH
  * is a C string of its own. */
 enum rc names_address(struct bytes in, struct arena *a, struct bytes *address_r, const char **domain_r,
 		      struct err *e) MUST_CHECK;
+/* ASCII letters in lower case, the rest as it is: to search by. */
+struct bytes names_fold(struct bytes in, struct arena *a);
 /* At least two labels, lower case, A-labels, room for the label of the proof in front. */
 enum rc names_domain(struct bytes in, struct arena *a, const char **domain_r, struct err *e) MUST_CHECK;
 /* UTF-8 without control characters, at most NAMES_MAX octets; empty only if allowed. */
 enum rc names_check(struct bytes in, bool empty_allowed, const char *what, struct err *e) MUST_CHECK;
+/* The same for something longer; empty is allowed. */
+enum rc names_check_long(struct bytes in, size_t max, const char *what, struct err *e) MUST_CHECK;
 
 #endif

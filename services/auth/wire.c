@@ -3,7 +3,8 @@
 
 #include "core/clock.h"
 
-#define REQUEST_MAX (128 * 1024) /* a hundred addresses and room; protobuf-c's structs are many times as big */
+/* A hundred addresses, five thousand logins, and room; protobuf-c's structs are many times as big. */
+#define REQUEST_MAX (768 * 1024)
 
 static void *
 arena_take(void *a, size_t n)
@@ -59,6 +60,44 @@ ProtobufCBinaryData
 wire_id(const struct uuid *u)
 {
 	return wire_bytes(bytes_of(u->b, sizeof(u->b)));
+}
+
+char **
+wire_strings(const struct bytes *v, size_t n, struct arena *a)
+{
+	char **out = arena_new_array(a, char *, n + 1);
+	for (size_t i = 0; i < n; i++)
+		out[i] = arena_strndup(a, v[i].p, v[i].n);
+	return out;
+}
+
+char **
+wire_permissions(struct permission_set s, struct arena *a, size_t *n_r)
+{
+	const char **names = NULL;
+	*n_r = permission_names(s, a, &names);
+	return (char **)names;
+}
+
+enum rc
+wire_cursor(const char *cursor, struct uuid *id_r, const struct uuid **or_null_r, struct err *e)
+{
+	*or_null_r = NULL;
+	if (cursor[0] == 0)
+		return RC_OK;
+	if (!uuid_parse(cursor, id_r))
+		return err_set(e, RC_INVALID, "cursor: not one of ours");
+	*or_null_r = id_r;
+	return RC_OK;
+}
+
+enum rc
+wire_limit(uint32_t wished, int32_t *limit_r, struct err *e)
+{
+	if (wished > WIRE_LIST_MAX)
+		return err_set(e, RC_INVALID, "limit: at most %d", WIRE_LIST_MAX);
+	*limit_r = wished == 0 ? WIRE_LIST_DEFAULT : (int32_t)wished;
+	return RC_OK;
 }
 
 struct store_by
