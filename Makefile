@@ -188,6 +188,7 @@ signatures: ## fetch real ClamAV signatures with freshclam
 
 docs: ## regenerate the documents that come from tables
 	/usr/bin/python3 tools/gen_subjects.py --doc docs/SUBJECTS.md
+	/usr/bin/python3 tools/gen_subjects.py --permissions docs/PERMISSIONS.md
 
 clean: ## remove everything generated
 	rm -rf build

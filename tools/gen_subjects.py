@@ -5,6 +5,7 @@ From proto/permissions.tsv: the permissions and the roles that are there in ever
 
   gen_subjects.py --c OUT.h OUT.c
   gen_subjects.py --doc OUT.md
+  gen_subjects.py --permissions OUT.md
   gen_subjects.py --nats KEYS_DIR > accounts part of nats.conf (KEYS_DIR holds <service>.pub)
   gen_subjects.py --matrix        > JSON: {user: {"publish": [...], "subscribe": [...]}} for the tests
 """
@@ -173,6 +174,33 @@ def write_doc(table, path):
     pathlib.Path(path).write_text("\n".join(out))
 
 
+def write_permissions(table, path):
+    """Operation x permission x built-in role."""
+    roles = ("administrator", *ROLES)
+    held = {}
+    out = ["# Permissions", "", "Made from `proto/permissions.tsv` and `proto/subjects.tsv` by `make docs`. The services enforce it from the same tables:",
+           "each verifies the actor token of a request and what it permits itself; a page or a client that hides a button is no protection.", "",
+           "- A person's permissions: own roles, roles by groups, single exceptions. A denial wins over everything. Somebody without any role is",
+           "  a `member`. `GET /v1/users/{id}/permissions` says each permission's every reason.",
+           "- A person's API key permits what its scopes *and* the person's permissions of that moment both allow. A tenant's own key permits its scopes.",
+           "- Nobody gives what he does not have, nor changes somebody who has more; nobody's own access grows by his own hand.",
+           "- Built-in roles are there in every tenant and cannot be changed; a tenant makes its own beside them.", "",
+           "## Permissions and built-in roles", "", "| permission | 日本語 | what | " + " | ".join(roles) + " |",
+           "|---|---|---|" + "|".join(":-:" for _ in roles) + "|"]
+    for name, given, what, japanese in permission_rows():
+        held[name] = ["platform keys"] if "platform" in given else [r for r in roles if r == "administrator" or r in given]
+        out.append(f"| `{name}` | {japanese} | {what} | " + " | ".join("x" if r in held[name] else "" for r in roles) + " |")
+    out += ["", "`platform.admin` is held by the platform's own keys only, and by no role.", "", "## Operations", "",
+            "| operation | permission | recorded | what | built-in roles that may |", "|---|---|---|---|---|"]
+    recorded = {"read": "each call", "change": "each change and refusal", "-": ""}
+    for r in sorted((r for r in table if r["kind"] == "rpc" and r["permission"] != "-"), key=lambda r: r["subject"]):
+        any_token = r["permission"] == "*"
+        out.append(f"| `{r['subject'].removeprefix('rpc.v1.')}` | {'any key' if any_token else '`' + r['permission'] + '`'} | {recorded[r['record']]} | "
+                   f"{r['what']} | {'all' if any_token else ', '.join(held[r['permission']])} |")
+    out += ["", "What is not listed is called by services for themselves and by nobody else: [SUBJECTS.md](SUBJECTS.md).", ""]
+    pathlib.Path(path).write_text("\n".join(out))
+
+
 def write_nats(table, keys_dir):
     q = json.dumps
     print("accounts {\n  SEKISHO {\n    jetstream: enabled\n    users: [")
@@ -193,6 +221,8 @@ def main():
             write_c(table, header, source)
         case ["--doc", path]:
             write_doc(table, path)
+        case ["--permissions", path]:
+            write_permissions(table, path)
         case ["--nats", keys_dir]:
             write_nats(table, keys_dir)
         case ["--matrix"]:
