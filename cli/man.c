@@ -146,7 +146,7 @@ foot(struct cli *c, FILE *to, const struct cli_command *k)
 	fputs(".SH EXAMPLES\n", to);
 	const struct cli_command *from = k != NULL ? k : cli_commands;
 	for (const char *const *e = from->examples; *e != NULL; e++) {
-		fputs(".PP\n.nf\n", to);
+		fputs(e != from->examples ? ".PP\n.nf\n" : ".nf\n", to);
 		line(to, "", *e);
 		fputs(".fi\n", to);
 	}

@@ -50,6 +50,7 @@ document() { # what a table makes is what is there
 	if [ -e tools/gen_legs.py ]; then
 		/usr/bin/python3 tools/gen_legs.py "$scratch/LEGS.md" && diff -u docs/LEGS.md "$scratch/LEGS.md" || rc=1
 	fi
+	/usr/bin/python3 tools/gen_asyncapi.py "$scratch/asyncapi.yaml" && diff -u docs/asyncapi.yaml "$scratch/asyncapi.yaml" || rc=1
 	rm -rf "$scratch"
 	return $rc
 }
@@ -84,6 +85,13 @@ step "shellcheck" shells
 step "python syntax" pythons
 step "generated documents (make docs)" document
 step "what binaries link" links
+if [ -d tools/node/node_modules ]; then
+	step "protobuf style and compatibility (buf)" tools/proto-check.sh
+	step "OpenAPI document" node tools/node/lint-openapi.mjs docs/openapi.yaml
+	step "AsyncAPI document" node tools/node/lint-asyncapi.mjs docs/asyncapi.yaml
+else
+	step "npm packages of the checks (make node-tools)" false
+fi
 case ${1-} in
 --quick) ;;
 --deep) step "clang-tidy, with the analyzer" tidy deep ;;

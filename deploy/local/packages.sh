@@ -12,8 +12,10 @@ here=$(cd "$(dirname "$0")" && pwd)
 missing() {
 	local wanted
 	mapfile -t wanted < <(sed -e 's/#.*//' -e '/^\[/d' -e 's/[[:space:]]//g' -e '/^$/d' "$here/packages.txt")
+	# A package counts as there if another one provides it (nodejs of another vendor brings npm along).
 	comm -23 <(printf '%s\n' "${wanted[@]}" | sort -u) \
-		<(dpkg-query -W -f '${db:Status-Status} ${Package}\n' | sed -n 's/^installed //p' | sort -u)
+		<(dpkg-query -W -f '${db:Status-Status} ${Package}, ${Provides}\n' | sed -n 's/^installed //p' |
+			sed -e 's/ *([^)]*)//g' -e 's/, */\n/g' | sort -u)
 }
 
 units_of() { # names of the systemd units in packages
