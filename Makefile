@@ -124,7 +124,7 @@ $(B)/fuzz/%: $(B)/obj/%.o $$(call own_a,$$*) $(LIB_A) $(PROTO_A)
 	$(call say,LINK,$@)$(CC) $(LDFLAGS_ALL) -fsanitize=fuzzer -o $@ $< $(call own_a,$*) -Wl,--start-group $(LIB_A) $(PROTO_A) -Wl,--end-group \
 	  $(if $(call scan_side,$*),$(LIBS_SCAN),$(LIBS_SYS))
 
-.PHONY: all deps bins unit unit-bins component integration test run lint fmt fuzz fuzz-bins asan bench clean help signatures docs
+.PHONY: all deps bins unit unit-bins component integration test run lint fmt fuzz fuzz-bins asan bench clean help signatures docs node-tools proto-check client man
 .DEFAULT_GOAL := all
 # All processors build, unless make was told how many.
 JOBS = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc) --output-sync=target)
@@ -150,7 +150,7 @@ component: bins unit-bins ## run the tests of single parts from outside: the cag
 	SEKISHO_BUILD=$(B) /usr/bin/python3 -m pytest -q services
 	SEKISHO_BUILD=$(B) /usr/bin/python3 -m pytest -q tests/scan
 
-test: deps ## set up everything, then run every test
+test: deps node-tools ## set up everything, then run every test
 	$(MAKE) $(JOBS) bins unit-bins
 	$(MAKE) unit
 	$(MAKE) component
@@ -160,7 +160,7 @@ run: deps ## set up everything, start Sekisho on loopback and run the demo
 	$(MAKE) $(JOBS) bins
 	deploy/local/run.sh
 
-lint: deps ## layers, formatting, static analysis, generated documents
+lint: deps node-tools ## layers, formatting, static analysis, generated documents, protobuf, OpenAPI, AsyncAPI
 	$(MAKE) $(JOBS) bins
 	tools/lint.sh
 
@@ -188,7 +188,22 @@ signatures: ## fetch real ClamAV signatures with freshclam
 
 docs: ## regenerate the documents that come from tables
 	/usr/bin/python3 tools/gen_subjects.py --doc docs/SUBJECTS.md
+	/usr/bin/python3 tools/gen_asyncapi.py docs/asyncapi.yaml
 	/usr/bin/python3 tools/gen_subjects.py --permissions docs/PERMISSIONS.md
+
+node-tools: ## install the npm packages of the checks and of the TypeScript client, as their lock files say
+	@tools/node.sh install $(dir $(wildcard tools/node/package.json clients/*/package.json))
+
+proto-check: node-tools ## style of the protobuf files, and nothing that the version before cannot read
+	tools/proto-check.sh
+
+client: node-tools ## build the TypeScript client and run the tests that need no site
+	cd clients/typescript && npm run --silent build && npm test --silent
+
+man: $(B)/bin/sekisho ## manual pages in build/man/man1, completions in build/completions
+	@mkdir -p $(B)/man/man1 $(B)/completions
+	$(B)/bin/sekisho man --output $(B)/man/man1
+	for shell in bash zsh fish; do $(B)/bin/sekisho completion $$shell >$(B)/completions/sekisho.$$shell; done
 
 clean: ## remove everything generated
 	rm -rf build
