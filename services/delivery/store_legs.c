@@ -38,13 +38,14 @@ static const char SQL_PICK[] =
     "AND "
     "lease_until < $2 ORDER BY due_at LIMIT $3 FOR UPDATE SKIP LOCKED) "
     "SELECT coalesce((SELECT s.uncertain = 'ask' FROM delivery.setting s WHERE s.tenant = $1), "
-    "false), " STORE_MESSAGE_COLUMNS ", " STORE_LEG_COLUMNS
-    " FROM pick p JOIN delivery.leg l ON l.tenant = $1 AND l.message = p.message AND l.number = p.number "
-    "JOIN delivery.message m ON m.tenant = $1 AND m.id = p.message ORDER BY p.due_at, p.message, p.number";
+    "false), " STORE_MESSAGE_COLUMNS ", " STORE_LEG_COLUMNS " FROM pick p "
+    "CROSS JOIN LATERAL (SELECT x.* FROM delivery.leg x WHERE x.tenant = $1 AND x.message = p.message AND "
+    "x.number = p.number OFFSET 0) AS l "
+    "CROSS JOIN LATERAL (SELECT x.* FROM delivery.message x WHERE x.tenant = $1 AND x.id = p.message OFFSET 0) AS m "
+    "ORDER BY p.due_at, p.message, p.number";
 
 static const char SQL_POSTPONE[] =
-    "UPDATE delivery.due d SET due_at = $4 FROM unnest($2::uuid[], $3::int4[]) AS u(message, number) "
-    "WHERE d.tenant = $1 AND d.message = u.message AND d.number = u.number";
+    "UPDATE delivery.due SET due_at = $4 WHERE tenant = $1 AND message = $2 AND number = $3";
 
 static const char SQL_ALIVE[] = "UPDATE delivery.instance SET alive_until = $2 WHERE id = $1 AND alive_until >= $3";
 static const char SQL_BORN[] = "INSERT INTO delivery.instance (id, alive_until) VALUES ($1, $2)";
@@ -186,13 +187,17 @@ enum rc
 store_postpone(struct db_tx *tx, const struct uuid *tenant, const struct uuid *messages, const int32_t *numbers,
 	       size_t n, int64_t due_us, struct err *e)
 {
-	struct db_args p;
-	db_args_init(&p);
-	db_arg_uuid(&p, tenant);
-	db_arg_uuids(&p, messages, n);
-	db_arg_ints(&p, numbers, n);
-	db_arg_time(&p, due_us);
-	return db_exec(tx, SQL_POSTPONE, &p, e);
+	enum rc rc = RC_OK;
+	for (size_t i = 0; rc == RC_OK && i < n; i++) {
+		struct db_args p;
+		db_args_init(&p);
+		db_arg_uuid(&p, tenant);
+		db_arg_uuid(&p, &messages[i]);
+		db_arg_int(&p, numbers[i]);
+		db_arg_time(&p, due_us);
+		rc = db_exec(tx, SQL_POSTPONE, &p, e);
+	}
+	return rc;
 }
 
 /* Hardly ever is somebody dead; only then the whole table is read. */

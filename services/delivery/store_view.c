@@ -7,24 +7,29 @@
 
 #define LEGS_MAX 2000 /* of one message */
 
+/* By way of each key (docs/decisions/0052). */
+#define LEGS_OF(id)    "LATERAL (SELECT x.* FROM delivery.leg x WHERE x.tenant = $1 AND x.message = " id " OFFSET 0)"
+#define MESSAGE_OF(id) "LATERAL (SELECT x.* FROM delivery.message x WHERE x.tenant = $1 AND x.id = " id " OFFSET 0)"
+
 static const char SQL_LIST[] =
     "WITH page AS MATERIALIZED (SELECT m.* FROM delivery.message m WHERE m.tenant = $1 AND ($2::uuid IS NULL OR m.id < "
     "$2) "
     "AND ($4::bytea IS NULL OR m.mail_from = $4) AND ($6::text IS NULL OR m.direction = $6) AND "
     "(($3::text IS NULL AND $5::bytea IS NULL) OR EXISTS (SELECT 1 FROM delivery.leg l WHERE l.tenant = $1 AND "
-    "l.message = m.id AND ($3::text IS NULL OR l.state = $3) AND ($5::bytea IS NULL OR l.address = $5))) "
+    "l.message = m.id AND ($3::text IS NULL OR l.state = $3) AND ($5::bytea IS NULL OR l.address = $5) OFFSET 0)) "
     "ORDER BY m.tenant DESC, m.id DESC LIMIT $7) "
     "SELECT " STORE_MESSAGE_COLUMNS ", " STORE_LEG_COLUMNS
-    " FROM page m JOIN delivery.leg l ON l.tenant = $1 AND l.message = m.id ORDER BY m.id DESC, l.number";
+    " FROM page m CROSS JOIN " LEGS_OF("m.id") " AS l ORDER BY m.id DESC, l.number";
 
 static const char SQL_HOLDS[] =
-    "WITH page AS MATERIALIZED (SELECT DISTINCT d.message FROM delivery.due d JOIN delivery.leg l ON "
-    "l.tenant = $1 AND l.message = d.message AND l.number = d.number AND l.state = 'held' "
-    "WHERE d.tenant = $1 AND d.kind = 'hold' AND ($2::uuid IS NULL OR d.message < $2) ORDER BY d.message DESC LIMIT "
-    "$3) "
-    "SELECT " STORE_MESSAGE_COLUMNS ", " STORE_LEG_COLUMNS " FROM page p JOIN delivery.message m ON m.tenant = $1 AND "
-    "m.id = p.message JOIN delivery.leg l ON l.tenant = $1 AND "
-    "l.message = p.message AND l.state = 'held' ORDER BY m.id DESC, l.number";
+    "WITH page AS MATERIALIZED (SELECT DISTINCT d.message FROM delivery.due d "
+    "WHERE d.tenant = $1 AND d.kind = 'hold' AND ($2::uuid IS NULL OR d.message < $2) AND EXISTS (SELECT FROM "
+    "delivery.leg l WHERE l.tenant = $1 AND l.message = d.message AND l.number = d.number AND l.state = 'held' OFFSET "
+    "0) "
+    "ORDER BY d.message DESC LIMIT $3) "
+    "SELECT " STORE_MESSAGE_COLUMNS ", " STORE_LEG_COLUMNS
+    " FROM page p CROSS JOIN " MESSAGE_OF("p.message") " AS m CROSS JOIN " LEGS_OF(
+	"p.message") " AS l WHERE l.state = 'held' ORDER BY m.id DESC, l.number";
 
 static const char SQL_LOCK[] =
     "SELECT number FROM delivery.due WHERE tenant = $1 AND message = $2 ORDER BY number FOR UPDATE";
@@ -40,9 +45,10 @@ static const char SQL_TIMELINE[] =
 
 static const char SQL_QUEUE[] =
     "SELECT l.domain, l.state, count(*)::int8, min(m.accepted_at), min(l.due_at) FROM delivery.due d "
-    "JOIN delivery.leg l ON l.tenant = $1 AND l.message = d.message AND l.number = d.number "
-    "JOIN delivery.message m ON m.tenant = $1 AND m.id = d.message WHERE d.tenant = $1 "
-    "GROUP BY l.domain, l.state ORDER BY 3 DESC LIMIT 1000";
+    "CROSS JOIN LATERAL (SELECT x.* FROM delivery.leg x WHERE x.tenant = $1 AND x.message = d.message AND "
+    "x.number = d.number OFFSET 0) AS l CROSS JOIN " MESSAGE_OF(
+	"d.message") " AS m WHERE d.tenant = $1 "
+		     "GROUP BY l.domain, l.state ORDER BY 3 DESC LIMIT 1000";
 
 static const char SQL_DEPTH[] =
     "SELECT count(*) FILTER (WHERE kind = 'hold')::int8, count(*) FILTER (WHERE kind = 'quarantine')::int8, "

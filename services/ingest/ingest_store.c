@@ -24,7 +24,9 @@ static const char sql_idempotency_purge[] =
 static const char sql_poison_purge[] =
     "DELETE FROM ingest.poison WHERE ctid = ANY (ARRAY(SELECT ctid FROM ingest.poison "
     "WHERE tenant = $1 AND last_at < $2 LIMIT 5000))";
-static const char sql_events[] = "SELECT id, event FROM ingest.acceptance WHERE id = ANY($1)";
+static const char sql_events[] = "SELECT a.id, a.event FROM unnest($1::uuid[]) AS u(id) "
+				 "CROSS JOIN LATERAL (SELECT x.id, x.event FROM ingest.acceptance x "
+				 "WHERE x.tenant = $2 AND x.id = u.id OFFSET 0) AS a";
 
 static const char sql_outbox_insert[] = OUTBOX_SQL_INSERT("ingest");
 static const char sql_outbox_due[] = OUTBOX_SQL_DUE("ingest");
@@ -147,6 +149,7 @@ load_events(void *ctx, struct db_tx *tx, const struct uuid *tenant, const struct
 	struct db_rows *rows;
 	db_args_init(&a);
 	db_arg_uuids(&a, ids, n);
+	db_arg_uuid(&a, tenant);
 	enum rc rc = db_query(tx, sql_events, &a, &rows, e);
 	if (rc != RC_OK)
 		return rc;
