@@ -43,7 +43,7 @@ LDFLAGS_ALL = $(LDOPT) $(LDHARDEN) $(LDFLAGS)
 # --- generated code -------------------------------------------------------------------------------------
 GEN_PB  := $(patsubst proto/%.proto,$(B)/gen/proto/%.pb-c.c,$(PROTOS))
 GEN_PBH := $(GEN_PB:.c=.h)
-GEN     := $(GEN_PBH) $(B)/gen/subjects.h $(B)/gen/subjects.c
+GEN     := $(GEN_PBH) $(B)/gen/subjects.h $(B)/gen/subjects.c $(B)/gen/actions.h $(B)/gen/actions.c
 
 $(B)/gen/proto/%.pb-c.c $(B)/gen/proto/%.pb-c.h &: proto/%.proto
 	@mkdir -p $(B)/gen/proto
@@ -52,6 +52,10 @@ $(B)/gen/proto/%.pb-c.c $(B)/gen/proto/%.pb-c.h &: proto/%.proto
 $(B)/gen/subjects.h $(B)/gen/subjects.c &: proto/subjects.tsv proto/permissions.tsv tools/gen_subjects.py
 	@mkdir -p $(B)/gen
 	/usr/bin/python3 tools/gen_subjects.py --c $(B)/gen/subjects.h $(B)/gen/subjects.c
+
+$(B)/gen/actions.h $(B)/gen/actions.c &: proto/actions.tsv tools/gen_actions.py
+	@mkdir -p $(B)/gen
+	/usr/bin/python3 tools/gen_actions.py --c $(B)/gen/actions.h $(B)/gen/actions.c
 
 # --- objects and archives -------------------------------------------------------------------------------
 srcs    = $(filter-out %_test.c %_fuzz.c %/main.c,$(wildcard $(1)/*.c))
@@ -80,7 +84,7 @@ $(B)/lib/lib$(1).a: $(call objs,$(call srcs,libs/$(1)))
 endef
 $(foreach l,$(LIBS),$(eval $(call LIB_RULE,$(l))))
 
-$(PROTO_A): $(patsubst $(B)/gen/%.c,$(B)/obj/gen/%.o,$(GEN_PB) $(B)/gen/subjects.c)
+$(PROTO_A): $(patsubst $(B)/gen/%.c,$(B)/obj/gen/%.o,$(GEN_PB) $(B)/gen/subjects.c $(B)/gen/actions.c)
 	@mkdir -p $(@D); rm -f $@
 	$(Q)ar rcs $@ $^
 
@@ -188,6 +192,7 @@ signatures: ## fetch real ClamAV signatures with freshclam
 
 docs: ## regenerate the documents that come from tables
 	/usr/bin/python3 tools/gen_subjects.py --doc docs/SUBJECTS.md
+	/usr/bin/python3 tools/gen_actions.py --doc docs/EVENTS.md
 	/usr/bin/python3 tools/gen_asyncapi.py docs/asyncapi.yaml
 	/usr/bin/python3 tools/gen_subjects.py --permissions docs/PERMISSIONS.md
 

@@ -46,6 +46,7 @@ document() { # what a table makes is what is there
 	local scratch rc=0
 	scratch=$(mktemp -d)
 	/usr/bin/python3 tools/gen_subjects.py --doc "$scratch/SUBJECTS.md" && diff -u docs/SUBJECTS.md "$scratch/SUBJECTS.md" || rc=1
+	/usr/bin/python3 tools/gen_actions.py --doc "$scratch/EVENTS.md" && diff -u docs/EVENTS.md "$scratch/EVENTS.md" || rc=1
 	/usr/bin/python3 tools/gen_subjects.py --permissions "$scratch/PERMISSIONS.md" && diff -u docs/PERMISSIONS.md "$scratch/PERMISSIONS.md" || rc=1
 	if [ -e tools/gen_legs.py ]; then
 		/usr/bin/python3 tools/gen_legs.py "$scratch/LEGS.md" && diff -u docs/LEGS.md "$scratch/LEGS.md" || rc=1
