@@ -104,6 +104,18 @@ may_make(const struct change *c, const struct wish *w, struct err *e)
 	return permission_may_give(w->set, mine, e);
 }
 
+/* A key speaks with its owner's name, and an application password sends from his addresses: nobody gets one of somebody
+ * who has more than he has himself. */
+static enum rc
+may_speak_for(struct change *c, const struct uuid *account, struct err *e)
+{
+	struct access x;
+	if (uuid_eq(account, &c->r->actor->account))
+		return RC_OK;
+	enum rc rc = store_get_access(&c->t, account, &x, e);
+	return rc == RC_OK ? permission_need(access_when_enabled(&x), c->mine, e) : rc;
+}
+
 static enum rc
 make_key(struct change *c, const struct wish *w, struct bytes name, struct buf *reply, struct err *e)
 {
@@ -116,6 +128,8 @@ make_key(struct change *c, const struct wish *w, struct bytes name, struct buf *
 		rc = may_make(c, w, e);
 	if (rc == RC_OK && !own)
 		rc = store_find_account(&c->t, w->login, &account, e);
+	if (rc == RC_OK && !own)
+		rc = may_speak_for(c, &account, e);
 	if (rc != RC_OK)
 		return rc;
 	struct store_new_key k = key_make(w->app ? "app" : "api", name, secret);
@@ -175,6 +189,8 @@ rotate(struct change *c, const struct uuid *id, uint32_t overlap_s, struct buf *
 	struct store_key_view old;
 	char secret[TOKEN_SIZE];
 	enum rc rc = find_weaker(c, id, &old, e);
+	if (rc == RC_OK && old.has_account)
+		rc = may_speak_for(c, &old.account, e);
 	if (rc != RC_OK)
 		return rc;
 	int64_t own = c->r->actor->key_expires_us, ends = c->t.by.now_us + overlap_s * SECOND_US;

@@ -315,3 +315,127 @@ end_key(const struct actor *by, ProtobufCBinaryData key)
 	q.key_id = key;
 	return ASK(key_revoke, by, &q, &p);
 }
+
+/* --- people, roles, groups -------------------------------------------------------------------------------------- */
+#define NAMES(...) ((char *[]){__VA_ARGS__, NULL})
+
+MAYBE static size_t
+count_names(char **v)
+{
+	size_t n = 0;
+	while (v != NULL && v[n] != NULL)
+		n++;
+	return n;
+}
+
+MAYBE static Sekisho__Auth__User *
+get_user(const struct actor *by, const char *login)
+{
+	Sekisho__Auth__UserGetRequest q = SEKISHO__AUTH__USER_GET_REQUEST__INIT;
+	Sekisho__Auth__UserGetReply *p = NULL;
+	q.login = (char *)(uintptr_t)login;
+	if (ASK(user_get, by, &q, &p) != RC_OK)
+		fail_msg("%s: %s", login, err.text);
+	return p->user;
+}
+
+/* exceptions: "+policy.write" or "-message.send"; NULL for none of either. */
+MAYBE static enum rc
+set_access(const struct actor *by, const char *login, char **roles, char **exceptions)
+{
+	Sekisho__Auth__UserAccessRequest q = SEKISHO__AUTH__USER_ACCESS_REQUEST__INIT;
+	Sekisho__Auth__UserAccessReply *p = NULL;
+	Sekisho__Auth__Exception x[8], *at[8];
+	struct uuid id;
+	struct db_tx *tx = NULL;
+	struct db_rows *rows = NULL;
+	struct db_args args;
+	db_args_init(&args);
+	db_arg_text(&args, login);
+	assert_int_equal(db_begin(admin, NULL, clock_mono_ms() + MS, &tx, NULL), RC_OK);
+	assert_int_equal(db_query(tx, "SELECT account FROM auth.directory_login WHERE login = $1", &args, &rows, NULL),
+			 RC_OK);
+	assert_true(db_rows_next(rows));
+	id = db_uuid(rows, 0);
+	db_rows_free(&rows);
+	db_end(&tx);
+	q.id = wire_id(&id);
+	q.roles = roles;
+	q.n_roles = count_names(roles);
+	for (size_t i = 0; i < count_names(exceptions); i++) {
+		sekisho__auth__exception__init(&x[i]);
+		x[i].permission = exceptions[i] + 1;
+		x[i].deny = exceptions[i][0] == '-';
+		at[q.n_exceptions++] = &x[i];
+	}
+	q.exceptions = at;
+	return ASK(user_access, by, &q, &p);
+}
+
+MAYBE static enum rc
+put_role(const struct actor *by, const char *name, char **permissions, uint64_t if_version, bool must_be_new,
+	 Sekisho__Auth__RolePutReply **p)
+{
+	Sekisho__Auth__Role role = SEKISHO__AUTH__ROLE__INIT;
+	Sekisho__Auth__RolePutRequest q = SEKISHO__AUTH__ROLE_PUT_REQUEST__INIT;
+	Sekisho__Auth__RolePutReply *none = NULL;
+	role.name = (char *)(uintptr_t)name;
+	role.description = "of a test";
+	role.permissions = permissions;
+	role.n_permissions = count_names(permissions);
+	q.role = &role;
+	q.if_version = if_version;
+	q.must_be_new = must_be_new;
+	return ASK(role_put, by, &q, p != NULL ? p : &none);
+}
+
+MAYBE static enum rc
+put_group(const struct actor *by, const char *name, char **members, char **roles, Sekisho__Auth__GroupPutReply **p)
+{
+	Sekisho__Auth__Group group = SEKISHO__AUTH__GROUP__INIT;
+	Sekisho__Auth__GroupPutRequest q = SEKISHO__AUTH__GROUP_PUT_REQUEST__INIT;
+	Sekisho__Auth__GroupPutReply *none = NULL;
+	group.name = (char *)(uintptr_t)name;
+	group.members = members;
+	group.n_members = count_names(members);
+	group.roles = roles;
+	group.n_roles = count_names(roles);
+	q.group = &group;
+	return ASK(group_put, by, &q, p != NULL ? p : &none);
+}
+
+/* A person's API key with these scopes. */
+MAYBE static Sekisho__Auth__KeyCreateReply *
+make_key(const struct actor *by, const char *login, const char *name, char **permissions)
+{
+	Sekisho__Auth__KeyCreateRequest q = SEKISHO__AUTH__KEY_CREATE_REQUEST__INIT;
+	Sekisho__Auth__KeyCreateReply *p = NULL;
+	q.login = (char *)(uintptr_t)login;
+	q.name = (char *)(uintptr_t)name;
+	q.permissions = permissions;
+	q.n_permissions = count_names(permissions);
+	if (ASK(key_create, by, &q, &p) != RC_OK)
+		fail_msg("%s: %s", name, err.text);
+	return p;
+}
+
+/* Everything a tenant can grant, as names. */
+MAYBE static char **
+every_permission(void)
+{
+	const char **names = NULL;
+	permission_names(permission_all(false), arena, &names);
+	return (char **)names;
+}
+
+/* Whom this key stands for, as auth's own token says. */
+MAYBE static struct actor
+actor_of(const char *secret)
+{
+	char *audience = "auth";
+	struct actor a;
+	Sekisho__Auth__ApiKeyReply *k = use_key(secret, &audience, 1, RC_OK);
+	struct bytes token = bytes_of(k->tokens[0]->token.data, k->tokens[0]->token.len);
+	assert_int_equal(actor_verify(svc.actors, token, "auth", clock_wall_us(), arena, &a, NULL), RC_OK);
+	return a;
+}
