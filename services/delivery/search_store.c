@@ -28,10 +28,12 @@ static const char SQL_TAKEN[] = "DELETE FROM delivery.search_arrival WHERE tenan
 static const char SQL_LOCK[] =
     "SELECT pg_try_advisory_xact_lock(hashtextextended('delivery.search.' || $1::uuid::text, 0))";
 
+/* By way of each key (docs/decisions/0052). */
 static const char SQL_VIEWS[] =
     "SELECT " STORE_MESSAGE_COLUMNS ", " STORE_LEG_COLUMNS " FROM unnest($2::uuid[]) AS u(id) "
-    "JOIN delivery.message m ON m.tenant = $1 AND m.id = u.id "
-    "JOIN delivery.leg l ON l.tenant = $1 AND l.message = u.id AND l.number < $3 ORDER BY m.id DESC, l.number";
+    "CROSS JOIN LATERAL (SELECT x.* FROM delivery.message x WHERE x.tenant = $1 AND x.id = u.id OFFSET 0) AS m "
+    "CROSS JOIN LATERAL (SELECT x.* FROM delivery.leg x WHERE x.tenant = $1 AND x.message = u.id AND x.number < $3 "
+    "OFFSET 0) AS l ORDER BY m.id DESC, l.number";
 
 static const char SQL_SEGMENTS[] = "SELECT id, epoch, messages, bits, first, last, fence, building FROM "
 				   "delivery.search_segment WHERE tenant = $1 ORDER BY last DESC LIMIT $2";
@@ -45,8 +47,7 @@ static const char SQL_SEGMENT_BUILT[] =
 
 static const char SQL_SEGMENTS_DROP[] =
     "DELETE FROM delivery.search_segment WHERE tenant = $1 AND id = ANY($2::uuid[])";
-static const char SQL_BLOCKS_DROP[] =
-    "DELETE FROM delivery.search_block b USING unnest($2::uuid[]) AS u(id) WHERE b.tenant = $1 AND b.segment = u.id";
+static const char SQL_BLOCKS_DROP[] = "DELETE FROM delivery.search_block WHERE tenant = $1 AND segment = $2";
 
 static const char SQL_BLOCKS_ADD[] =
     "INSERT INTO delivery.search_block (tenant, segment, bucket, data) SELECT $1, $2, u.bucket, u.data FROM "
@@ -55,7 +56,8 @@ static const char SQL_BLOCKS_ADD[] =
 
 static const char SQL_BLOCKS[] =
     "SELECT u.place, b.data FROM unnest($2::uuid[], $3::int4[]) WITH ORDINALITY AS u(segment, bucket, place) "
-    "JOIN delivery.search_block b ON b.tenant = $1 AND b.segment = u.segment AND b.bucket = u.bucket";
+    "CROSS JOIN LATERAL (SELECT x.data FROM delivery.search_block x WHERE x.tenant = $1 AND x.segment = u.segment AND "
+    "x.bucket = u.bucket OFFSET 0) AS b";
 
 static const char SQL_RANGE[] = "SELECT bucket, data FROM delivery.search_block WHERE tenant = $1 AND segment = $2 AND "
 				"bucket >= $3 AND bucket < $4 ORDER BY bucket";
@@ -250,12 +252,13 @@ search_store_segments_drop(struct db_tx *tx, const struct uuid *tenant, const st
 {
 	struct db_args p;
 	enum rc rc = all_or_conflict(tx, SQL_SEGMENTS_DROP, tenant, ids, n, e);
-	if (rc != RC_OK)
-		return rc;
-	db_args_init(&p);
-	db_arg_uuid(&p, tenant);
-	db_arg_uuids(&p, ids, n);
-	return db_exec(tx, SQL_BLOCKS_DROP, &p, e);
+	for (size_t i = 0; rc == RC_OK && i < n; i++) {
+		db_args_init(&p);
+		db_arg_uuid(&p, tenant);
+		db_arg_uuid(&p, &ids[i]);
+		rc = db_exec(tx, SQL_BLOCKS_DROP, &p, e);
+	}
+	return rc;
 }
 
 enum rc

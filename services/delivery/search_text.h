@@ -18,7 +18,7 @@
 
 #define SEARCH_BODY_MAX	 (64u * 1024) /* octets of normal text that are searched */
 #define SEARCH_HEAD_MAX	 (64u * 1024) /* all other fields together */
-#define SEARCH_QUERY_MAX 1024	      /* octets as asked */
+#define SEARCH_QUERY_MAX 4096	      /* octets as asked */
 #define SEARCH_TERMS_MAX 16
 
 struct search_message {
