@@ -10,7 +10,7 @@ import uuid
 import pytest
 
 from lib import dkim_check, site as sites
-from lib.rpc import Caller, RpcError
+from lib.caller import Caller, RpcError
 from lib.wire import Client, Receiver, wait_for
 
 
