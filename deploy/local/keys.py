@@ -8,6 +8,7 @@ name, and cannot put others there.
   <service>.pgpass              password of the service's database role, as libpq reads it
   admin.pgpass, admin.password  the same for the superuser of the cluster
   actor.pem, actor.pub          Ed25519: auth signs actor tokens with the first, all others check with the second
+  audit.pem                     Ed25519: audit signs the heads of its logs
   kek                           key-encryption key, 64 hex digits
   ca.crt, tls.crt, tls.key      TLS for localhost
   trust.crt                     whom delivery believes: the system's authorities and ours
@@ -98,6 +99,8 @@ def make(folder, services, user=None):
     if not (folder / "actor.pub").exists():
         openssl("genpkey", "-algorithm", "ed25519", "-out", "actor.pem", cwd=folder)
         openssl("pkey", "-in", "actor.pem", "-pubout", "-out", "actor.pub", cwd=folder)
+    if not (folder / "audit.pem").exists():
+        openssl("genpkey", "-algorithm", "ed25519", "-out", "audit.pem", cwd=folder)
     if not (folder / "tls.crt").exists():
         make_tls(folder)
     system = SYSTEM_CAS.read_text() if SYSTEM_CAS.exists() else ""

@@ -6,7 +6,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 # Database role, NATS user and keys. scan has none of them.
 ON_THE_BUS = ("ingest", "auth", "policy", "delivery", "keeper", "api", "audit", "notify")
 # In the order in which they are started; each waits for what it needs by itself.
-SERVICES = ("scan", "auth", "policy", "delivery", "keeper", "ingest", "api")
+SERVICES = ("scan", "auth", "policy", "delivery", "keeper", "audit", "notify", "ingest", "api")
 # Offsets to the base port.
 PORTS = {
     "https": 443, "mx": 25, "submission": 587, "submissions": 465, "nats": 222, "nats-monitor": 223,
@@ -69,8 +69,19 @@ def _delivery(run, port):
             "SEKISHO_DELIVERY_CA": run / "keys/trust.crt"}
 
 
+def _audit(run, port):
+    return {"SEKISHO_AUDIT_KEY": run / "keys/audit.pem", "SEKISHO_AUDIT_JOURNAL": run / "audit-journal",
+            "SEKISHO_AUDIT_HEADS": run / "audit-heads", "SEKISHO_AUDIT_HOSTNAME": "mx.sekisho.test"}
+
+
+def _notify(run, port):
+    # Receivers of this machine are reached too, and without TLS: demo, tests.
+    return {"SEKISHO_NOTIFY_ALLOW": "127.0.0.0/8,::1/128", "SEKISHO_NOTIFY_ALLOW_HTTP": "true",
+            "SEKISHO_NOTIFY_PORTS": "any", "SEKISHO_NOTIFY_CA": run / "keys/trust.crt"}
+
+
 def _api(run, port):
     return {"SEKISHO_API_SOCKET": run / "api/api.sock", "SEKISHO_API_INGEST_SOCKET": run / "sock/ingest"}
 
 
-OWN = {"scan": _scan, "ingest": _ingest, "auth": _auth, "delivery": _delivery, "api": _api}
+OWN = {"scan": _scan, "ingest": _ingest, "auth": _auth, "delivery": _delivery, "audit": _audit, "notify": _notify, "api": _api}

@@ -39,7 +39,8 @@ from supervise import Process, Supervisor
 
 USER = "sekisho"
 OURS = ("log", "web", "signatures", "bin")  # the services read there at most
-THEIRS = {"sock": 0o755, "api": 0o755, "nats": 0o755, "gateway": 0o755, "scan-temp": 0o755, "handover": 0o700, "pg": 0o700}
+THEIRS = {"sock": 0o755, "api": 0o755, "nats": 0o755, "gateway": 0o755, "scan-temp": 0o755, "handover": 0o700, "pg": 0o700,
+          "audit-journal": 0o700, "audit-heads": 0o755}
 RUN_PATH_MAX = 107 - len("/sock/.s.PGSQL.5432.lock")  # paths of Unix sockets are short
 NATS_CONF = """# Made by deploy/local/stack.py; the accounts come from proto/subjects.tsv.
 listen: "127.0.0.1:{nats}"

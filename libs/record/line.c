@@ -152,8 +152,8 @@ enum rc
 line_parse(struct bytes text, struct line *out_r, struct err *e)
 {
 	struct line *l = out_r;
-	if (text.n > LINE_MAX)
-		return err_set(e, RC_LIMIT, "a line of more than %u octets", LINE_MAX);
+	if (text.n > LINE_OCTETS_MAX)
+		return err_set(e, RC_LIMIT, "a line of more than %u octets", LINE_OCTETS_MAX);
 	l->has_proof = false;
 	l->n_proof = 0;
 	if (text.n > 8 && memcmp(text.p, "{\"head\":", 8) == 0) {
@@ -187,8 +187,8 @@ take_header(const json_t *o, struct line_header *h, struct err *e)
 enum rc
 line_parse_header(struct bytes text, struct line_header *out_r, struct err *e)
 {
-	if (text.n > LINE_MAX)
-		return err_set(e, RC_LIMIT, "a line of more than %u octets", LINE_MAX);
+	if (text.n > LINE_OCTETS_MAX)
+		return err_set(e, RC_LIMIT, "a line of more than %u octets", LINE_OCTETS_MAX);
 	json_t *o = json_loadb((const char *)text.p, text.n, JSON_REJECT_DUPLICATES, NULL);
 	bool ok = take_header(o, out_r, NULL);
 	json_decref(o);

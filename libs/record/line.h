@@ -19,8 +19,8 @@
 #include "record/entry.h"
 #include "record/note.h"
 
-#define LINE_FORMAT "sekisho-audit-1"
-#define LINE_MAX    (1024u * 1024)
+#define LINE_FORMAT	"sekisho-audit-1"
+#define LINE_OCTETS_MAX (1024u * 1024)
 
 enum line_kind { LINE_ENTRY, LINE_ERASED, LINE_HEAD };
 struct line {

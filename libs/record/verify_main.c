@@ -103,7 +103,7 @@ static bool
 feed(struct verifier *v, FILE *f, bool *complete_r)
 {
 	struct buf b;
-	buf_init(&b, LINE_MAX + BLOCK);
+	buf_init(&b, LINE_OCTETS_MAX + BLOCK);
 	bool ok = true, go_on = true;
 	while (go_on && ok) {
 		uint8_t *to = buf_reserve(&b, BLOCK);

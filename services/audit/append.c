@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * One batch of one log: intents are read, become entries, leaves and tiles, and are committed together with how far was
+ * read; then they go to the journal. Before that the log must fit the journal: a database that is behind it, or has
+ * another history, was restored or altered, and nothing is added to it.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "audit.h"
+#include "core/clock.h"
+#include "core/log.h"
+#include "record/entry.h"
+#include "store.h"
+
+#define BATCH	    2000
+#define CATCH_UP    1000
+#define DEADLINE_MS 60000
+
+/* --- the journal ------------------------------------------------------------------------------------------------- */
+static enum rc
+catch_up(struct db_tx *tx, const struct uuid *tenant, uint64_t from, uint64_t size, struct err *e)
+{
+	enum rc rc = RC_OK;
+	while (rc == RC_OK && from < size) {
+		struct arena *a = arena_new();
+		struct store_entry *v;
+		size_t n = 0;
+		rc = store_range(tx, tenant, NULL, from, size, CATCH_UP, a, &v, &n, e);
+		if (rc == RC_OK && n == 0)
+			rc = err_set(e, RC_CONFLICT, "entry %llu is missing in the database", (unsigned long long)from);
+		for (size_t i = 0; rc == RC_OK && i < n; i++, from++) {
+			struct journal_entry j = {*tenant, v[i].intent, v[i].index, v[i].at_us, v[i].leaf, v[i].sealed};
+			rc = journal_add(audit.journal, &j, e);
+		}
+		arena_free(&a);
+	}
+	return rc;
+}
+
+/* RC_CONFLICT: they do not fit. The journal is brought forward if it is behind, which a crash between commit and
+ * journal explains. */
+static enum rc
+compare(struct db_tx *tx, const struct uuid *tenant, uint64_t size, const struct merkle_hash *root, struct err *e)
+{
+	struct journal_log l;
+	struct merkle_hash ours, theirs;
+	struct arena *a = arena_new();
+	journal_log(audit.journal, tenant, &l);
+	merkle_frontier_root(&l.tree, &ours);
+	enum rc rc = RC_OK;
+	if (size < l.tree.size) {
+		rc = err_set(e, RC_CONFLICT, "the database has %llu entries, the journal %llu",
+			     (unsigned long long)size, (unsigned long long)l.tree.size);
+	} else if (size == l.tree.size) {
+		if (!merkle_eq(&ours, root))
+			rc = err_set(e, RC_CONFLICT, "the %llu entries of the database are not those of the journal",
+				     (unsigned long long)size);
+	} else {
+		struct tiles_reader r = store_tiles_reader(store_tiles_new(tx, tenant, a));
+		rc = tiles_root(&r, l.tree.size, &theirs, e);
+		if (rc == RC_OK && !merkle_eq(&ours, &theirs))
+			rc = err_set(e, RC_CONFLICT,
+				     "the first %llu entries of the database are not those of the journal",
+				     (unsigned long long)l.tree.size);
+		if (rc == RC_OK)
+			rc = catch_up(tx, tenant, l.tree.size, size, e);
+		if (rc == RC_OK) {
+			log_info("the journal was behind, and was brought forward", LOG_TENANT(tenant),
+				 LOG_INT("entries", size - l.tree.size));
+			journal_log(audit.journal, tenant, &l);
+			merkle_frontier_root(&l.tree, &ours);
+			if (!merkle_eq(&ours, root))
+				rc = err_set(e, RC_CONFLICT, "the entries of the database do not make its root");
+		}
+	}
+	arena_free(&a);
+	return rc;
+}
+
+enum rc
+append_check(const struct uuid *tenant, struct err *e)
+{
+	struct db_tx *tx = NULL;
+	uint64_t size = 0, published = heads_published(tenant);
+	struct merkle_hash root;
+	enum rc rc = db_begin(audit.svc->db, tenant, clock_mono_ms() + DEADLINE_MS, &tx, e);
+	if (rc == RC_OK)
+		rc = store_tree(tx, tenant, &size, &root, e);
+	if (rc == RC_OK)
+		rc = compare(tx, tenant, size, &root, e);
+	if (rc == RC_OK && published > size)
+		rc = err_set(e, RC_CONFLICT, "the database has %llu entries, but a head of %llu was published",
+			     (unsigned long long)size, (unsigned long long)published);
+	db_end(&tx);
+	return rc;
+}
+
+/* --- reading intents --------------------------------------------------------------------------------------------- */
+struct batch {
+	struct arena *a;
+	struct store_intent *v[STORE_SOURCES];
+	size_t n[STORE_SOURCES];
+	size_t total;
+	unsigned done; /* sources read up to the horizon */
+};
+
+static enum rc
+read_source(struct db_tx *tx, const struct uuid *tenant, int source, const struct store_horizon *h, struct batch *b,
+	    struct err *e)
+{
+	struct store_mark m, next = {.cluster = h->cluster};
+	struct store_intent **v = &b->v[source];
+	size_t *n = &b->n[source];
+	int limit = (int)(BATCH - b->total);
+	enum rc rc = store_mark(tx, tenant, source, &m, e);
+	if (rc != RC_OK)
+		return rc;
+	if (!m.found || m.cluster != h->cluster) {
+		/* Never read before, or the database came from a dump: transaction ids begin anew, and some of those in
+		 * the rows lie in the future. Such rows first; then all others from the beginning, known or not. */
+		if (m.found)
+			log_warn("this is another database cluster: intents are read again", LOG_TENANT(tenant),
+				 LOG_STR("source", store_source_name(source)));
+		rc = store_intents_foreign(tx, tenant, source, h, limit, b->a, v, n, e);
+		b->total += *n;
+		/* The next batch goes on here if there are more, else in the order of transaction ids. */
+		return rc != RC_OK || *n == (size_t)limit ? rc : store_mark_set(tx, tenant, source, &next, e);
+	}
+	rc = store_intents(tx, tenant, source, &m, h, limit, b->a, v, n, e);
+	if (rc != RC_OK)
+		return rc;
+	b->total += *n;
+	if (*n == (size_t)limit) {
+		next.xid = (*v)[*n - 1].xid;
+		next.id = (*v)[*n - 1].id;
+	} else {
+		next.xid = h->horizon;
+		b->done |= 1u << source;
+	}
+	return store_mark_set(tx, tenant, source, &next, e);
+}
+
+/* --- numbers of writers ------------------------------------------------------------------------------------------ */
+static int
+compare_numbers(const void *x, const void *y)
+{
+	const struct store_intent *a = *(const struct store_intent *const *)x,
+				  *b = *(const struct store_intent *const *)y;
+	int c = strcmp(a->writer, b->writer);
+	if (c == 0)
+		c = memcmp(a->epoch.b, b->epoch.b, sizeof(a->epoch.b));
+	return c != 0 ? c : a->seq < b->seq ? -1 : a->seq > b->seq;
+}
+
+static enum rc
+note_numbers(struct db_tx *tx, const struct batch *b, struct err *e)
+{
+	const struct store_intent **v = arena_new_array(b->a, const struct store_intent *, b->total + 1);
+	const char **writers = arena_new_array(b->a, const char *, b->total + 1);
+	const char **ranges = arena_new_array(b->a, const char *, b->total + 1);
+	struct uuid *epochs = arena_new_array(b->a, struct uuid, b->total + 1);
+	size_t n = 0, groups = 0;
+	for (int s = 0; s < STORE_SOURCES; s++)
+		for (size_t i = 0; i < b->n[s]; i++)
+			v[n++] = &b->v[s][i];
+	qsort(v, n, sizeof(*v), compare_numbers);
+	for (size_t i = 0; i < n;) {
+		const struct store_intent *first = v[i];
+		struct buf text;
+		buf_init(&text, 0);
+		while (i < n && strcmp(v[i]->writer, first->writer) == 0 && uuid_eq(&v[i]->epoch, &first->epoch)) {
+			int64_t from = v[i]->seq, to = from + 1;
+			for (i++; i < n && v[i]->seq == to && uuid_eq(&v[i]->epoch, &first->epoch) &&
+				  strcmp(v[i]->writer, first->writer) == 0;
+			     i++)
+				to++;
+			buf_addf(&text, "%s[%lld,%lld)", text.n == 0 ? "{" : ",", (long long)from, (long long)to);
+		}
+		buf_add_str(&text, "}");
+		writers[groups] = first->writer;
+		epochs[groups] = first->epoch;
+		ranges[groups++] = arena_strdup(b->a, (const char *)text.p);
+		buf_done(&text);
+	}
+	return groups > 0 ? store_seen(tx, writers, epochs, ranges, groups, e) : RC_OK;
+}
+
+/* --- entries and tiles ------------------------------------------------------------------------------------------- */
+struct grown {
+	struct arena *a;
+	struct store_tile *tiles;
+	size_t n, cap;
+};
+
+static void
+put_tile(void *ctx, int level, uint64_t number, const struct merkle_hash *h, unsigned width)
+{
+	struct grown *g = ctx;
+	if (g->n == g->cap)
+		abort(); /* sized for the batch */
+	g->tiles[g->n++] = (struct store_tile){level, number, arena_bytes(g->a, bytes_of(h, width * MERKLE_SIZE))};
+}
+
+static enum rc
+seal_all(const struct uuid *tenant, const struct batch *b, uint64_t size, struct store_entry *out, size_t *n_r,
+	 struct err *e)
+{
+	size_t n = 0;
+	for (int s = 0; s < STORE_SOURCES; s++)
+		for (size_t i = 0; i < b->n[s]; i++) {
+			const struct store_intent *v = &b->v[s][i];
+			if (v->known)
+				continue;
+			struct record_entry r = {.id = v->id,
+						 .at_us = v->at_us,
+						 .service = store_source_name(s),
+						 .action = v->action,
+						 .outcome = v->outcome,
+						 .actor = v->actor,
+						 .source = v->source,
+						 .subject = v->subject,
+						 .number = v->number,
+						 .detail = v->detail,
+						 .trace = v->trace};
+			enum rc rc = entry_seal(tenant, size + n, &r, b->a, &out[n], e);
+			if (rc != RC_OK)
+				return rc;
+			n++;
+		}
+	*n_r = n;
+	return RC_OK;
+}
+
+static enum rc
+add_entries(struct db_tx *tx, const struct uuid *tenant, uint64_t size, const struct batch *b,
+	    const struct store_entry *v, size_t n, struct err *e)
+{
+	static struct tiles_edge edge; /* the appender is one thread, and so is the repair */
+	struct merkle_hash root;
+	/* Per level one full tile in 256 entries, one more, and the growing one. */
+	struct grown g = {.a = b->a, .cap = n / 128 + 3 * TILES_LEVELS};
+	g.tiles = arena_new_array(b->a, struct store_tile, g.cap);
+	enum rc rc = store_edge(tx, tenant, size, &edge, e);
+	if (rc != RC_OK)
+		return rc;
+	for (size_t i = 0; i < n; i++)
+		tiles_edge_add(&edge, &v[i].leaf, put_tile, &g);
+	tiles_edge_flush(&edge, size, put_tile, &g);
+	tiles_edge_root(&edge, &root);
+	return store_append(tx, tenant, size, v, n, g.tiles, g.n, &root, e);
+}
+
+static enum rc
+to_journal(const struct uuid *tenant, const struct store_entry *v, size_t n, const struct store_key *keys,
+	   size_t n_keys, struct err *e)
+{
+	struct journal_log l;
+	enum rc rc = RC_OK;
+	journal_log(audit.journal, tenant, &l);
+	for (size_t i = l.keys; rc == RC_OK && i < n_keys; i++)
+		rc = journal_add_key(audit.journal, tenant, keys[i].epoch, keys[i].wrapped, e);
+	for (size_t i = 0; rc == RC_OK && i < n; i++) {
+		struct journal_entry j = {*tenant, v[i].intent, v[i].index, v[i].at_us, v[i].leaf, v[i].sealed};
+		rc = journal_add(audit.journal, &j, e);
+	}
+	if (rc == RC_CONFLICT)
+		rc = RC_INTERNAL;
+	return rc;
+}
+
+/* One batch in a transaction; *v_r, *n_r are the entries it made, to be written to the journal once it is committed. */
+static enum rc
+batch_tx(struct db_tx *tx, struct append_state *s, const struct store_horizon *h, struct batch *b,
+	 struct store_entry **v_r, size_t *n_r, struct store_key **keys_r, size_t *n_keys_r, struct err *e)
+{
+	uint64_t size = 0;
+	struct merkle_hash root;
+	enum rc rc = store_tree(tx, &s->tenant, &size, &root, e);
+	if (rc == RC_OK)
+		rc = compare(tx, &s->tenant, size, &root, e);
+	if (rc != RC_OK)
+		return rc;
+	for (int i = 0; rc == RC_OK && i < STORE_SOURCES; i++)
+		if ((s->sources >> i & 1) != 0 && b->total < BATCH)
+			rc = read_source(tx, &s->tenant, i, h, b, e);
+	if (rc == RC_OK)
+		rc = note_numbers(tx, b, e);
+	*v_r = arena_new_array(b->a, struct store_entry, b->total + 1);
+	if (rc == RC_OK)
+		rc = seal_all(&s->tenant, b, size, *v_r, n_r, e);
+	if (rc == RC_OK && *n_r > 0)
+		rc = add_entries(tx, &s->tenant, size, b, *v_r, *n_r, e);
+	if (rc == RC_OK && *n_r > 0)
+		rc = store_keys(tx, &s->tenant, b->a, keys_r, n_keys_r, e);
+	s->size = size + *n_r;
+	return rc == RC_CONFLICT ? RC_RETRY : rc; /* of rows, not of the journal */
+}
+
+enum rc
+append_batch(struct append_state *s, const struct store_horizon *h, struct err *e)
+{
+	struct batch b = {.a = arena_new()};
+	struct db_tx *tx = NULL;
+	struct store_entry *v = NULL;
+	struct store_key *keys = NULL;
+	size_t n = 0, n_keys = 0;
+	enum rc rc = db_begin(audit.svc->db, &s->tenant, clock_mono_ms() + DEADLINE_MS, &tx, e);
+	if (rc == RC_OK)
+		rc = batch_tx(tx, s, h, &b, &v, &n, &keys, &n_keys, e);
+	if (rc == RC_OK) {
+		rc = db_commit(&tx, e);
+		if (rc == RC_CONFLICT)
+			rc = RC_RETRY;
+	}
+	db_end(&tx);
+	if (rc == RC_OK)
+		rc = to_journal(&s->tenant, v, n, keys, n_keys, e);
+	if (rc == RC_OK) {
+		int64_t now = clock_wall_us();
+		for (size_t i = 0; i < n; i++)
+			metric_observe_us(&audit_metric_delay, now > v[i].at_us ? now - v[i].at_us : 0);
+		metric_add(&audit_metric_appended, 0, (int64_t)n);
+		s->appended += n;
+		s->sources &= ~b.done;
+	}
+	arena_free(&b.a);
+	return rc;
+}

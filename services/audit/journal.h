@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The copy outside the database: every appended entry (sealed, as in the database), the wrapped keys, and the heads
+ * that were signed, in segment files that only grow. A head is signed only over what is on disk here; a database that
+ * is behind the journal was restored to an earlier point, and nothing is appended to it until --repair has brought it
+ * forward.
+ *
+ * Segments are "<number>.journal"; each begins with the state of every log, so that opening reads the newest one only.
+ * A torn record at the end of the newest segment was never synced and is cut. Thread-safe; one process at a time (lock
+ * file).
+ */
+#ifndef AUDIT_JOURNAL_H
+#define AUDIT_JOURNAL_H
+
+#include "core/id.h"
+#include "record/merkle.h"
+
+struct journal;
+
+struct journal_options {
+	const char *folder;	/* must be there */
+	int64_t segment_octets; /* a new one is begun beyond this */
+};
+/* RC_CONFLICT: another process has it. RC_INVALID: it is damaged other than at its end. */
+enum rc journal_open(const struct journal_options *o, struct journal **out_r, struct err *e) MUST_CHECK;
+void journal_close(struct journal **j);
+
+/* What the journal knows of a log. */
+struct journal_log {
+	struct uuid tenant;
+	struct merkle_frontier tree; /* of all entries written */
+	uint64_t synced;	     /* entries that are on disk */
+	struct merkle_hash root;     /* of those */
+	uint64_t head;		     /* size of the last head that was signed */
+	int64_t head_us;
+	uint32_t keys; /* wrapped keys written */
+};
+/* A copy; all zero (and the root of nothing) if the tenant is new. */
+void journal_log(struct journal *j, const struct uuid *tenant, struct journal_log *out);
+/* Calls fn for each log, by copy. */
+void journal_each(struct journal *j, void (*fn)(void *ctx, const struct journal_log *l), void *ctx);
+
+struct journal_entry {
+	struct uuid tenant, intent;
+	uint64_t index;
+	int64_t at_us;
+	struct merkle_hash leaf;
+	struct bytes sealed; /* p NULL: erased */
+};
+/* The next entry of its log (index = entries written so far, else RC_INTERNAL). On disk after journal_sync(). */
+enum rc journal_add(struct journal *j, const struct journal_entry *v, struct err *e) MUST_CHECK;
+enum rc journal_add_key(struct journal *j, const struct uuid *tenant, int32_t epoch, struct bytes wrapped,
+			struct err *e) MUST_CHECK;
+/* After any failure here the journal must be closed and opened again: what is on disk counts. */
+enum rc journal_sync(struct journal *j, struct err *e) MUST_CHECK;
+enum rc journal_add_head(struct journal *j, const struct uuid *tenant, uint64_t size, int64_t at_us,
+			 struct bytes checkpoint, struct err *e) MUST_CHECK;
+
+/* Everything in order, for the repair. Borrowed until the call returns; anything but RC_OK ends it. */
+struct journal_reader {
+	enum rc (*entry)(void *ctx, const struct journal_entry *v, struct err *e);
+	enum rc (*key)(void *ctx, const struct uuid *tenant, int32_t epoch, struct bytes wrapped, struct err *e);
+	enum rc (*head)(void *ctx, const struct uuid *tenant, uint64_t size, int64_t at_us, struct bytes checkpoint,
+			struct err *e);
+	void *ctx;
+};
+enum rc journal_replay(struct journal *j, const struct journal_reader *r, struct err *e) MUST_CHECK;
+
+#endif
