@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * Messages, holds, the queue, signing keys, routes: JSON for what `delivery` answers. To the world a leg is a recipient
- * with a number.
+ * The queue, signing keys, routes, settings, and the sink of a sandbox tenant.
  */
 #include <string.h>
 
@@ -9,346 +8,231 @@
 #include "json_in.h"
 #include "ops.h"
 
-#define CALL(c)                                                                                                        \
-	struct delivery_call c = OP_CALL(api, r, "delivery");                                                          \
-	c.tenant = &r->holder.tenant
+#define CALL(c)                                                                \
+  struct delivery_call c = OP_CALL(api, r, "delivery");                        \
+  c.tenant = &r->holder.tenant;                                                \
+  c.idempotency_key = r->idempotency_key
 
-static void
-put_recipient(struct json_out *o, const struct delivery_recipient *x)
-{
-	json_out_open(o, NULL, '{');
-	json_out_int(o, "number", x->number);
-	json_out_bytes(o, "address", x->address);
-	json_out_str(o, "state", x->state);
-	json_out_time(o, "due_at", x->due_us);
-	json_out_str(o, "rule", x->rule);
-	json_out_str(o, "cause", x->cause);
-	json_out_int(o, "attempts", x->attempts);
-	json_out_str(o, "reply", x->reply);
-	json_out_str(o, "remote", x->remote);
-	json_out_str(o, "tls", x->tls);
-	json_out_time(o, "final_at", x->final_us);
-	json_out_bool(o, "possible_duplicate", x->possible_duplicate);
-	json_out_int(o, "version", (int64_t)x->version);
-	json_out_close(o, '}');
+OP(op_queue_get) {
+  CALL(c);
+  struct delivery_queue_view view;
+  enum rc rc = delivery_queue(&c, r->arena, &view, e);
+  if (rc != RC_OK)
+    return rc;
+  struct json_out o = op_begin(w);
+  json_out_open(&o, "queue", '[');
+  for (size_t i = 0; i < view.n; i++) {
+    json_out_open(&o, NULL, '{');
+    json_out_str(&o, "destination", view.v[i].destination);
+    json_out_str(&o, "state", view.v[i].state);
+    json_out_int(&o, "depth", (int64_t)view.v[i].depth);
+    json_out_time(&o, "oldest_at", view.v[i].oldest_us);
+    json_out_time(&o, "next_at", view.v[i].next_us);
+    json_out_close(&o, '}');
+  }
+  json_out_close(&o, ']');
+  return op_end(&o, w, 200);
 }
 
-static void
-put_message_fields(struct json_out *o, const struct delivery_message *m)
-{
-	json_out_uuid(o, "id", &m->id);
-	json_out_time(o, "accepted_at", m->accepted_us);
-	json_out_str(o, "direction", m->direction);
-	json_out_bytes(o, "sender", m->mail_from);
-	json_out_int(o, "size", (int64_t)m->size);
-	json_out_str(o, "verdict", m->verdict);
-	json_out_str(o, "trace_id", m->trace_id);
-	json_out_open(o, "recipients", '[');
-	for (size_t i = 0; i < m->n_recipients; i++)
-		put_recipient(o, &m->recipients[i]);
-	json_out_close(o, ']');
+OP(op_domains_dkim) {
+  CALL(c);
+  struct delivery_dns_records records;
+  enum rc rc = delivery_dkim(&c, r->param, r->arena, &records, e);
+  if (rc != RC_OK)
+    return rc;
+  struct json_out o = op_begin(w);
+  json_out_str(&o, "name", r->param);
+  op_put_records(&o, &records);
+  return op_end(&o, w, 200);
 }
 
-static enum rc
-put_messages(struct api_response *w, const struct delivery_messages *page)
-{
-	struct json_out o = op_begin(w);
-	json_out_open(&o, "messages", '[');
-	for (size_t i = 0; i < page->n; i++) {
-		json_out_open(&o, NULL, '{');
-		put_message_fields(&o, &page->v[i]);
-		json_out_close(&o, '}');
-	}
-	json_out_close(&o, ']');
-	if (page->next_cursor[0] != '\0')
-		json_out_str(&o, "next_cursor", page->next_cursor);
-	else
-		json_out_null(&o, "next_cursor");
-	return op_end(&o, w, 200);
+void op_put_records(struct json_out *o,
+                    const struct delivery_dns_records *records) {
+  json_out_open(o, "records", '[');
+  for (size_t i = 0; i < records->n; i++) {
+    const struct delivery_dns_record *x = &records->v[i];
+    json_out_open(o, NULL, '{');
+    json_out_str(o, "name", x->name);
+    json_out_str(o, "type", x->type);
+    json_out_str(o, "value", x->value);
+    json_out_str(o, "selector", x->selector);
+    json_out_str(o, "algorithm", x->algorithm);
+    json_out_close(o, '}');
+  }
+  json_out_close(o, ']');
 }
 
-OP(op_messages_list)
-{
-	CALL(c);
-	struct delivery_list_query q = {
-	    .cursor = api_query(r, "cursor"),
-	    .state = api_query(r, "state"),
-	    .sender = api_query(r, "sender"),
-	    .recipient = api_query(r, "recipient"),
-	    .direction = api_query(r, "direction"),
-	};
-	if (!op_limit(r, w, DELIVERY_LIST_MAX, &q.limit))
-		return RC_OK;
-	struct delivery_messages page;
-	enum rc rc = delivery_list(&c, &q, r->arena, &page, e);
-	return rc == RC_OK ? put_messages(w, &page) : rc;
+static bool direction_ok(const struct api_request *r, struct api_response *w) {
+  if (strcmp(r->param, "outbound") == 0 || strcmp(r->param, "inbound") == 0)
+    return true;
+  problem_set(r, w, "not_found", NULL,
+              "there are two routes: outbound and inbound");
+  return false;
 }
 
-OP(op_holds_list)
-{
-	CALL(c);
-	uint32_t limit;
-	if (!op_limit(r, w, DELIVERY_LIST_MAX, &limit))
-		return RC_OK;
-	struct delivery_messages page;
-	enum rc rc = delivery_holds(&c, limit, api_query(r, "cursor"), r->arena, &page, e);
-	return rc == RC_OK ? put_messages(w, &page) : rc;
+static enum rc put_route(const struct api_request *r, struct api_response *w,
+                         const struct delivery_route *route) {
+  struct json_out o = op_begin(w);
+  json_out_str(&o, "direction", route->direction);
+  json_out_str(&o, "smarthost", route->smarthost);
+  json_out_str(&o, "username", route->username);
+  json_out_str(&o, "tls", route->tls);
+  json_out_int(&o, "version", (int64_t)route->version);
+  enum rc rc = op_end(&o, w, 200);
+  op_version(r, w, route->version, false);
+  return rc;
 }
 
-static void
-put_timeline(struct json_out *o, const struct delivery_shown *s)
-{
-	json_out_open(o, "timeline", '[');
-	for (size_t i = 0; i < s->n_timeline; i++) {
-		const struct delivery_timeline_entry *t = &s->timeline[i];
-		json_out_open(o, NULL, '{');
-		json_out_time(o, "at", t->at_us);
-		json_out_str(o, "action", t->action);
-		json_out_str(o, "actor", t->actor);
-		if (t->recipient >= 0)
-			json_out_int(o, "recipient", t->recipient);
-		else
-			json_out_null(o, "recipient");
-		json_out_raw(o, "detail", bytes_str(t->detail));
-		json_out_str(o, "trace_id", t->trace_id);
-		json_out_str(o, "outcome", t->outcome);
-		json_out_close(o, '}');
-	}
-	json_out_close(o, ']');
+OP(op_routes_get) {
+  CALL(c);
+  if (!direction_ok(r, w))
+    return RC_OK;
+  struct delivery_route now;
+  enum rc rc = delivery_route_get(&c, r->param, r->arena, &now, e);
+  return rc == RC_OK ? put_route(r, w, &now) : rc;
 }
 
-OP(op_messages_show)
-{
-	CALL(c);
-	struct uuid id;
-	if (!op_param_uuid(r, w, &id))
-		return RC_OK;
-	struct delivery_shown shown;
-	enum rc rc = delivery_show(&c, &id, r->arena, &shown, e);
-	if (rc != RC_OK)
-		return rc;
-	struct json_out o = op_begin(w);
-	put_message_fields(&o, &shown.message);
-	json_out_str(&o, "subject", shown.message.subject);
-	json_out_raw(&o, "decision", shown.decision);
-	put_timeline(&o, &shown);
-	return op_end(&o, w, 200);
+OP(op_routes_put) {
+  CALL(c);
+  static const char *const names[] = {"direction", "smarthost", "username",
+                                      "password",  "tls",       NULL};
+  uint64_t if_version;
+  bool must_be_new;
+  if (!direction_ok(r, w) || !op_condition(r, w, &if_version, &must_be_new))
+    return RC_OK;
+  struct json_in in;
+  struct json_at root = json_in_root(&in, r->arena, r->json);
+  json_in_object(root, names);
+  struct bytes direction = json_in_string(root, "direction", false, 16);
+  if (direction.n > 0 && !bytes_eq(direction, bytes_str(r->param)))
+    json_in_fail(root, "direction", "is not the one of the path");
+  struct delivery_route set = {
+      .direction = r->param,
+      .smarthost = (const char *)json_in_string(root, "smarthost", true, 320).p,
+      .username = (const char *)json_in_string(root, "username", false, 256).p,
+      .password = (const char *)json_in_string(root, "password", false, 1024).p,
+      .tls = (const char *)json_in_string(root, "tls", true, 16).p,
+  };
+  if (strcmp(set.tls, "may") != 0 && strcmp(set.tls, "encrypt") != 0 &&
+      strcmp(set.tls, "verify") != 0)
+    json_in_fail(root, "tls", "must be may, encrypt or verify");
+  if (!op_json_ok(&in, r, w))
+    return RC_OK;
+  struct delivery_route now;
+  enum rc rc = delivery_route_set(&c, &set, if_version, r->arena, &now, e);
+  return rc == RC_OK ? put_route(r, w, &now) : rc;
 }
 
-/* {"recipients": [numbers], "reason": "..."}; nothing at all: every recipient that can be acted on. */
-static bool
-read_act(struct api_request *r, struct api_response *w, struct delivery_act_request *q)
-{
-	static const char *const names[] = {"recipients", "reason", NULL};
-	if (!op_param_uuid(r, w, &q->id))
-		return false;
-	if (r->json == NULL)
-		return true;
-	struct json_in in;
-	struct json_at root = json_in_root(&in, r->arena, r->json), list;
-	json_in_object(root, names);
-	q->reason = (const char *)json_in_string(root, "reason", false, DELIVERY_REASON_MAX).p;
-	q->n_numbers = json_in_array(root, "recipients", DELIVERY_ACT_MAX, &list);
-	/* An empty list must not come to mean everybody. */
-	if (list.value != NULL && q->n_numbers == 0)
-		json_in_fail(root, "recipients", "must name at least one recipient, or be left out for all");
-	uint32_t *numbers = arena_new_array(r->arena, uint32_t, q->n_numbers + 1);
-	for (size_t i = 0; i < q->n_numbers; i++) {
-		struct json_at at = json_in_element(list, i);
-		json_int_t v = json_integer_value(at.value);
-		if (!json_is_integer(at.value) || v < 0 || v > INT32_MAX)
-			json_in_fail(at, NULL, "must be the number of a recipient");
-		numbers[i] = (uint32_t)v;
-	}
-	q->numbers = numbers;
-	return op_json_ok(&in, r, w);
+/* --- settings
+ * ---------------------------------------------------------------------------------------------------
+ */
+static enum rc put_settings(const struct api_request *r, struct api_response *w,
+                            const struct delivery_settings *s) {
+  struct json_out o = op_begin(w);
+  json_out_str(&o, "uncertain", s->uncertain);
+  json_out_int(&o, "version", (int64_t)s->version);
+  enum rc rc = op_end(&o, w, 200);
+  op_version(r, w, s->version, false);
+  return rc;
 }
 
-static void
-put_results(struct json_out *o, const struct delivery_acted *acted)
-{
-	json_out_open(o, "results", '[');
-	for (size_t i = 0; i < acted->n; i++) {
-		const struct delivery_act_result *x = &acted->v[i];
-		json_out_open(o, NULL, '{');
-		json_out_int(o, "recipient", x->number);
-		json_out_str(o, "status", x->status);
-		json_out_str(o, "state", x->state);
-		json_out_str(o, "decided_by", x->decided_by);
-		json_out_close(o, '}');
-	}
-	json_out_close(o, ']');
+OP(op_settings_get) {
+  CALL(c);
+  struct delivery_settings s;
+  enum rc rc = delivery_settings_get(&c, r->arena, &s, e);
+  return rc == RC_OK ? put_settings(r, w, &s) : rc;
 }
 
-/* Nothing was done: tell who was first. */
-static enum rc
-put_act_refused(const struct api_request *r, struct api_response *w, const struct delivery_acted *acted)
-{
-	const struct delivery_act_result *first = NULL;
-	for (size_t i = 0; i < acted->n && first == NULL; i++)
-		if (strcmp(acted->v[i].status, "conflict") == 0)
-			first = &acted->v[i];
-	if (first == NULL && acted->n > 0) {
-		problem_set(r, w, 404, "no_such_recipient", NULL, "the message has no recipient with this number");
-		return RC_OK;
-	}
-	if (first == NULL) {
-		problem_set(r, w, 409, "nothing_to_do", NULL, "no recipient of this message can be acted on any more");
-		return RC_OK;
-	}
-	const char *detail = first->decided_by[0] != '\0'
-				 ? arena_printf(r->arena, "recipient %u is %s already: decided by %s", first->number,
-						first->state, first->decided_by)
-				 : arena_printf(r->arena, "recipient %u is %s already", first->number, first->state);
-	buf_reset(&w->body);
-	problem_open(&w->body, 409, "already_decided", detail, r->request_id);
-	struct json_out o = {.b = &w->body, .comma = true};
-	put_results(&o, acted);
-	(void)op_end(&o, w, 409);
-	w->content_type = "application/problem+json";
-	return RC_OK;
+OP(op_settings_put) {
+  CALL(c);
+  static const char *const names[] = {"uncertain", NULL};
+  struct json_in in;
+  uint64_t if_version;
+  bool must_be_new;
+  if (!op_condition(r, w, &if_version, &must_be_new))
+    return RC_OK;
+  struct json_at root = json_in_root(&in, r->arena, r->json);
+  json_in_object(root, names);
+  const char *uncertain =
+      (const char *)json_in_string(root, "uncertain", true, 16).p;
+  if (strcmp(uncertain, "retry") != 0 && strcmp(uncertain, "ask") != 0)
+    json_in_fail(root, "uncertain", "must be retry or ask");
+  if (!op_json_ok(&in, r, w))
+    return RC_OK;
+  struct delivery_settings now;
+  enum rc rc =
+      delivery_settings_put(&c, uncertain, if_version, r->arena, &now, e);
+  return rc == RC_OK ? put_settings(r, w, &now) : rc;
 }
 
-typedef enum rc (*act_fn)(const struct delivery_call *c, const struct delivery_act_request *q, struct arena *a,
-			  struct delivery_acted *out_r, struct err *e);
-
-static enum rc
-act(act_fn fn, const struct api *api, struct api_request *r, struct api_response *w, struct err *e)
-{
-	CALL(c);
-	struct delivery_act_request q = {.reason = ""};
-	if (!read_act(r, w, &q))
-		return RC_OK;
-	struct delivery_acted acted = {0};
-	enum rc rc = fn(&c, &q, r->arena, &acted, e);
-	if (rc != RC_OK)
-		return rc;
-	for (size_t i = 0; i < acted.n; i++) {
-		if (strcmp(acted.v[i].status, "ok") != 0)
-			continue;
-		struct json_out o = op_begin(w);
-		put_results(&o, &acted);
-		return op_end(&o, w, 200);
-	}
-	return put_act_refused(r, w, &acted);
+/* --- sandbox
+ * ----------------------------------------------------------------------------------------------------
+ */
+static void put_sandbox_fields(struct json_out *o,
+                               const struct delivery_sandbox_mail *m) {
+  json_out_uuid(o, "id", &m->id);
+  json_out_uuid(o, "message", &m->message);
+  json_out_time(o, "at", m->at_us);
+  json_out_bytes(o, "sender", m->mail_from);
+  json_out_open(o, "recipients", '[');
+  for (size_t i = 0; i < m->n_recipients; i++)
+    json_out_bytes(o, NULL, m->recipients[i]);
+  json_out_close(o, ']');
+  json_out_int(o, "size", (int64_t)m->size);
+  json_out_str(o, "subject", m->subject);
 }
 
-OP(op_messages_release)
-{
-	return act(delivery_release, api, r, w, e);
+OP(op_sandbox_list) {
+  CALL(c);
+  uint32_t limit;
+  struct delivery_sandbox_mails page;
+  if (!op_limit(r, w, DELIVERY_LIST_MAX, &limit))
+    return RC_OK;
+  enum rc rc =
+      delivery_sandbox_list(&c, limit, api_query(r, "cursor"),
+                            api_query(r, "recipient"), r->arena, &page, e);
+  if (rc != RC_OK)
+    return rc;
+  struct json_out o = op_begin(w);
+  json_out_open(&o, "mails", '[');
+  for (size_t i = 0; i < page.n; i++) {
+    json_out_open(&o, NULL, '{');
+    put_sandbox_fields(&o, &page.v[i]);
+    json_out_close(&o, '}');
+  }
+  json_out_close(&o, ']');
+  op_put_cursor(&o, page.next_cursor);
+  return op_end(&o, w, 200);
 }
 
-OP(op_messages_discard)
-{
-	return act(delivery_discard, api, r, w, e);
+OP(op_sandbox_get) {
+  CALL(c);
+  struct uuid id;
+  struct delivery_sandbox_mail m;
+  struct bytes content;
+  if (!op_param_uuid(r, w, &id))
+    return RC_OK;
+  enum rc rc = delivery_sandbox_get(&c, &id, r->arena, &m, &content, e);
+  if (rc != RC_OK)
+    return rc;
+  struct json_out o = op_begin(w);
+  put_sandbox_fields(&o, &m);
+  return op_end(&o, w, 200);
 }
 
-OP(op_queue_get)
-{
-	CALL(c);
-	struct delivery_queue_view view;
-	enum rc rc = delivery_queue(&c, r->arena, &view, e);
-	if (rc != RC_OK)
-		return rc;
-	struct json_out o = op_begin(w);
-	json_out_open(&o, "queue", '[');
-	for (size_t i = 0; i < view.n; i++) {
-		json_out_open(&o, NULL, '{');
-		json_out_str(&o, "destination", view.v[i].destination);
-		json_out_str(&o, "state", view.v[i].state);
-		json_out_int(&o, "depth", (int64_t)view.v[i].depth);
-		json_out_time(&o, "oldest_at", view.v[i].oldest_us);
-		json_out_time(&o, "next_at", view.v[i].next_us);
-		json_out_close(&o, '}');
-	}
-	json_out_close(&o, ']');
-	return op_end(&o, w, 200);
-}
-
-OP(op_domains_dkim)
-{
-	CALL(c);
-	struct delivery_dns_records records;
-	enum rc rc = delivery_dkim(&c, r->param, r->arena, &records, e);
-	if (rc != RC_OK)
-		return rc;
-	struct json_out o = op_begin(w);
-	json_out_str(&o, "name", r->param);
-	op_put_records(&o, &records);
-	return op_end(&o, w, 200);
-}
-
-void
-op_put_records(struct json_out *o, const struct delivery_dns_records *records)
-{
-	json_out_open(o, "records", '[');
-	for (size_t i = 0; i < records->n; i++) {
-		const struct delivery_dns_record *x = &records->v[i];
-		json_out_open(o, NULL, '{');
-		json_out_str(o, "name", x->name);
-		json_out_str(o, "type", x->type);
-		json_out_str(o, "value", x->value);
-		json_out_str(o, "selector", x->selector);
-		json_out_str(o, "algorithm", x->algorithm);
-		json_out_close(o, '}');
-	}
-	json_out_close(o, ']');
-}
-
-static bool
-direction_ok(const struct api_request *r, struct api_response *w)
-{
-	if (strcmp(r->param, "outbound") == 0 || strcmp(r->param, "inbound") == 0)
-		return true;
-	problem_set(r, w, 404, "not_found", NULL, "there are two routes: outbound and inbound");
-	return false;
-}
-
-static enum rc
-put_route(struct api_response *w, const struct delivery_route *route)
-{
-	struct json_out o = op_begin(w);
-	json_out_str(&o, "direction", route->direction);
-	json_out_str(&o, "smarthost", route->smarthost);
-	json_out_str(&o, "username", route->username);
-	json_out_str(&o, "tls", route->tls);
-	return op_end(&o, w, 200);
-}
-
-OP(op_routes_get)
-{
-	CALL(c);
-	if (!direction_ok(r, w))
-		return RC_OK;
-	struct delivery_route now;
-	enum rc rc = delivery_route(&c, r->param, NULL, r->arena, &now, e);
-	return rc == RC_OK ? put_route(w, &now) : rc;
-}
-
-OP(op_routes_put)
-{
-	CALL(c);
-	static const char *const names[] = {"direction", "smarthost", "username", "password", "tls", NULL};
-	if (!direction_ok(r, w))
-		return RC_OK;
-	struct json_in in;
-	struct json_at root = json_in_root(&in, r->arena, r->json);
-	json_in_object(root, names);
-	struct bytes direction = json_in_string(root, "direction", false, 16);
-	if (direction.n > 0 && !bytes_eq(direction, bytes_str(r->param)))
-		json_in_fail(root, "direction", "is not the one of the path");
-	struct delivery_route set = {
-	    .direction = r->param,
-	    .smarthost = (const char *)json_in_string(root, "smarthost", true, 320).p,
-	    .username = (const char *)json_in_string(root, "username", false, 256).p,
-	    .password = (const char *)json_in_string(root, "password", false, 1024).p,
-	    .tls = (const char *)json_in_string(root, "tls", true, 16).p,
-	};
-	if (strcmp(set.tls, "may") != 0 && strcmp(set.tls, "encrypt") != 0 && strcmp(set.tls, "verify") != 0)
-		json_in_fail(root, "tls", "must be may, encrypt or verify");
-	if (!op_json_ok(&in, r, w))
-		return RC_OK;
-	struct delivery_route now;
-	enum rc rc = delivery_route(&c, r->param, &set, r->arena, &now, e);
-	return rc == RC_OK ? put_route(w, &now) : rc;
+OP(op_sandbox_content) {
+  CALL(c);
+  struct uuid id;
+  struct delivery_sandbox_mail m;
+  struct bytes content;
+  if (!op_param_uuid(r, w, &id))
+    return RC_OK;
+  enum rc rc = delivery_sandbox_get(&c, &id, r->arena, &m, &content, e);
+  if (rc != RC_OK)
+    return rc;
+  buf_reset(&w->body);
+  buf_add_bytes(&w->body, content);
+  w->status = 200;
+  w->content_type = "message/rfc822";
+  return RC_OK;
 }

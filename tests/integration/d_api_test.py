@@ -47,7 +47,7 @@ def problem(call, *args, **more):
     with pytest.raises(sites.ApiError) as e:
         call(*args, **more)
     body = json.loads(e.value.body)
-    assert body["status"] == e.value.status and body["type"] == f"urn:sekisho:problem:{body['code']}"
+    assert body["status"] == e.value.status and body["type"] == f"/problems/{body['code']}"
     return e.value.status, body
 
 
@@ -88,8 +88,7 @@ def test_another_tenants_message_is_not_there(site, tenant, holding):
 
 
 def test_revoked_key_ends(tenant):
-    made = tenant.api("POST", "/v1/keys", {"kind": "api_key", "name": secrets.token_hex(4), "login": tenant.user,
-                                           "permissions": ["message.read"]})
+    made = tenant.api("POST", "/v1/keys", {"kind": "api_key", "name": secrets.token_hex(4), "permissions": ["message.read"]})
     assert "messages" in tenant.site.api("GET", "/v1/messages", key=made["secret"])
     tenant.api("DELETE", f"/v1/keys/{made['id']}")
     assert problem(tenant.site.api, "GET", "/v1/messages", key=made["secret"])[0] == 401
@@ -103,7 +102,7 @@ def test_odd_expiry(tenant, when):
 
 
 def test_expiry(tenant):
-    wish = {"kind": "api_key", "login": tenant.user, "permissions": ["message.read"]}
+    wish = {"kind": "api_key", "permissions": ["message.read"]}
     good = tenant.api("POST", "/v1/keys", wish | {"name": secrets.token_hex(4), "expires_at": "2999-01-31T00:00:00Z"})
     assert "messages" in tenant.site.api("GET", "/v1/messages", key=good["secret"])
 
@@ -121,14 +120,25 @@ def test_expiry(tenant):
     ("GET", "/v1/messages?sender=%00", None, {}, 400, "bad_encoding"),
     ("GET", "/v1/messages?sender=%ff", None, {}, 400, "bad_encoding"),
     ("GET", "/v1/messages?cursor=rubbish", None, {}, 422, "invalid"),
-    ("GET", "/v1/messages?state=happy", None, {}, 422, "invalid"),
+    ("GET", "/v1/messages?state=happy", None, {}, 422, "invalid_parameter"),
     ("GET", "/v1/messages/not-an-id", None, {}, 404, "not_found"),
     ("GET", "/v1/policy/99999", None, {}, 404, "not_found"),
     ("GET", "/v1/routes/sideways", None, {}, 404, "not_found"),
     ("GET", "/v1/health", b"{}", {}, 400, "unexpected_body"),
     ("POST", "/v1/users", b"", {}, 400, "empty_body"),
     ("POST", "/v1/users", b"{", {}, 400, "not_json"),
-    ("POST", "/v1/users", b'{"login":"a","login":"b"}', {}, 400, "not_json"),
+    ("POST", "/v1/users", b'{"login":"a","login":"b"}', {}, 422, "invalid_field"),
+    ("POST", "/v1/users", b'"a"', {}, 422, "invalid_field"),
+    ("POST", "/v1/users", b'{"login":"a"}\0', {}, 400, "not_json"),
+    ("GET", "/v1/messages?limit=1&limit=2", None, {}, 422, "repeated_parameter"),
+    ("GET", "/v1/messages", None, {"Accept": "image/png"}, 406, "not_acceptable"),
+    ("FIND", "/v1/messages", None, {}, 501, "not_implemented"),
+    ("OPTIONS", "/v1/messages", None, {}, 405, "method"),
+    ("PUT", "/v1/roles/x", b'{"permissions":[]}', {"If-Match": '"9"'}, 412, "precondition"),
+    ("PUT", "/v1/roles/x", b'{"permissions":[]}', {"If-None-Match": '"9"'}, 400, "bad_if_none_match"),
+    ("PUT", "/v1/tenant", b'{"name":"x","language":"ja","head_mail":false}', {"If-Match": '"999"'}, 412, "precondition"),
+    ("PUT", "/v1/tenant", b'{"name":"x","language":"ja","head_mail":false}', {"If-Match": 'W/"1"'}, 412, "precondition"),
+    ("POST", "/v1/users", b'{"login":"a"}', {"Idempotency-Key": "a b"}, 422, "invalid_idempotency_key"),
     ("POST", "/v1/users", b'{"login":"\xff"}', {}, 400, "not_json"),
     ("POST", "/v1/users", b"[" * 100000, {}, 400, "not_json"),
     ("POST", "/v1/users", b"{}", {"Content-Type": "text/plain"}, 415, "media_type"),
