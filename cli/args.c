@@ -159,6 +159,8 @@ cli_args_parse(struct arena *a, int argc, char **argv, struct cli_args *out_r, c
 	}
 	int used = 0;
 	out.command = cli_find_command(argc - i, argv + i, &used);
+	for (int k = i; out.command == NULL && k < argc; k++)
+		out.help = out.help || strcmp(argv[k], "--help") == 0 || strcmp(argv[k], "-h") == 0;
 	if (out.command == NULL && (i == argc || out.help)) {
 		*why_r = NULL; /* nothing asked: help */
 		return false;
