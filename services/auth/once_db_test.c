@@ -155,11 +155,10 @@ test_refused(void **state)
 	assert_int_equal(count_rows("SELECT count(*) FROM auth.audit_intent WHERE action = 'auth.api_key' "
 				    "AND position('\"count\":\"49\"'::bytea IN detail) > 0"),
 			 2);
-	assert_int_equal(
-	    count_rows(
-		"SELECT count(*) FROM auth.audit_intent WHERE action = 'auth.api_key' "
-		"AND position('revoked'::bytea IN detail) > 0 AND tenant <> '00000000-0000-0000-0000-000000000000'"),
-	    2);
+	assert_int_equal(count_rows("SELECT count(*) FROM auth.audit_intent WHERE action = 'auth.api_key' AND "
+				    "tenant <> '00000000-0000-0000-0000-000000000000' AND "
+				    "position('\"revoked\",\"count\":\"49\"'::bytea IN detail) > 0"),
+			 1);
 }
 
 /* Every request to the API waits for this. Printed, not judged: machines differ. */
