@@ -6,9 +6,8 @@
 
 #include <string.h>
 
+#include "actions.h"
 #include "smtp/address.h"
-
-#define TYPE_MAX 64
 
 enum rc
 wish_description(const char *text, struct err *e)
@@ -22,22 +21,13 @@ wish_description(const char *text, struct err *e)
 	return RC_OK;
 }
 
-/* "message.accepted": two or more words of a-z, digits, underscores. */
 static bool
-type_ok(const char *s)
+type_known(const char *s)
 {
-	bool word = false, dot = false;
-	if (strlen(s) > TYPE_MAX)
-		return false;
-	for (; *s != '\0'; s++) {
-		if (*s == '.' && !word)
-			return false;
-		dot |= *s == '.';
-		word = *s != '.';
-		if (word && strchr("abcdefghijklmnopqrstuvwxyz0123456789_", *s) == NULL)
-			return false;
-	}
-	return word && dot;
+	const struct action_event *t = action_events;
+	while (t->action != NULL && strcmp(t->event, s) != 0)
+		t++;
+	return t->action != NULL;
 }
 
 enum rc
@@ -46,8 +36,8 @@ wish_types(char *const *types, size_t n, struct err *e)
 	if (n > NOTIFY_TYPES_MAX)
 		return err_set(e, RC_INVALID, "types: at most %d", NOTIFY_TYPES_MAX);
 	for (size_t i = 0; i < n; i++) {
-		if (!type_ok(types[i]))
-			return err_set(e, RC_INVALID, "types[%zu]: not a type of event", i);
+		if (!type_known(types[i]))
+			return err_set(e, RC_INVALID, "types[%zu]: there are no such events", i);
 		for (size_t k = 0; k < i; k++)
 			if (strcmp(types[i], types[k]) == 0)
 				return err_set(e, RC_INVALID, "types[%zu]: twice", i);
