@@ -1,17 +1,50 @@
 # SPDX-License-Identifier: MIT
-"""Calls on the bus as one of the services makes them: the encoding of proto/bus.proto by hand, as much as the tests need.
-A message is a list of (number, value): int, bool, str and bytes."""
-import secrets
+"""Calls on the bus as `api` makes them, without api: actor tokens signed with the stack's own key (libs/crypt/actor.c), the
+envelope of proto/bus.proto by hand."""
+import pathlib
+import struct
 import time
 import uuid
 
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
 from .nats_raw import Nats
 
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent.parent
+PREFACE = b"sekisho actor token 2\n"
+TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
-class RpcError(Exception):
-    def __init__(self, rc, text):
-        super().__init__(f"{rc}: {text}")
-        self.rc, self.text = rc, text
+
+def rpcs():
+    """[(subject, owner, permission, record)] of every rpc that needs a token."""
+    out = []
+    for line in (ROOT / "proto/subjects.tsv").read_text().splitlines():
+        if line and not line.startswith("#"):
+            kind, _, subject, owner, _, _, _, permission, record, _ = line.split("\t")
+            if kind == "rpc" and permission != "-":
+                out.append((subject, owner, permission, record))
+    return out
+
+
+class Somebody:
+    """An account of a tenant, both new unless given."""
+
+    def __init__(self, *permissions, tenant=None, source="192.0.2.55"):
+        self.tenant, self.account = tenant or uuid.uuid4(), uuid.uuid4()
+        self.permissions, self.source = permissions, source
+
+
+class Signer:
+    def __init__(self, stack):
+        self.key = load_pem_private_key((stack.run / "keys/actor.pem").read_bytes(), None)
+
+    def token(self, who, audience, lifetime=30):
+        def text(s):
+            return struct.pack(">H", len(s.encode())) + s.encode()
+        expires = int((time.time() + lifetime) * 1e6)
+        body = (b"\2" + who.tenant.bytes + who.account.bytes + struct.pack(">qq", expires, 0) + text("somebody") + text(who.source) +
+                text(audience) + text("request-1") + bytes([len(who.permissions)]) + b"".join(map(text, who.permissions)))
+        return body + self.key.sign(PREFACE + body)
 
 
 def varint(n):
@@ -19,65 +52,54 @@ def varint(n):
     while n > 0x7f:
         out.append(n & 0x7f | 0x80)
         n >>= 7
-    return bytes(out + bytes([n]))
+    return bytes([*out, n])
 
 
-def encode(*fields):
-    out = b""
-    for number, value in fields:
-        if isinstance(value, int):
-            out += varint(number << 3) + varint(int(value))
-        else:
-            octets = value.encode() if isinstance(value, str) else value
-            out += varint(number << 3 | 2) + varint(len(octets)) + octets
-    return out
+def field(number, data):
+    return varint(number << 3 | 2) + varint(len(data)) + data if data else b""
 
 
-def decode(octets):
-    """number -> list of values: int, or bytes."""
-    def take():
+def fields(data):
+    """{number: octets} of a message that has only strings, bytes and messages."""
+    out, at = {}, 0
+
+    def number():
         nonlocal at
         value = shift = 0
         while True:
-            octet = octets[at]
+            octet = data[at]
             at += 1
             value |= (octet & 0x7f) << shift
             shift += 7
             if octet < 0x80:
                 return value
-    at, out = 0, {}
-    while at < len(octets):
-        tag = take()
-        value = take()
-        if tag & 7 == 2:
-            value, at = octets[at:at + value], at + value
-        out.setdefault(tag >> 3, []).append(value)
+
+    while at < len(data):
+        tag = number()
+        assert tag & 7 == 2, data
+        size = number()
+        out[tag >> 3] = data[at:at + size]
+        at += size
     return out
 
 
-class Caller:
-    """A service's name on the bus of a running stack."""
+class Bus:
+    """The bus as the service of that name."""
 
-    def __init__(self, stack, service):
+    def __init__(self, stack, service="api"):
         keys = stack.run / "keys"
-        self.nats = Nats(stack.ports["nats"], (keys / f"{service}.nk").read_text(), (keys / f"{service}.pub").read_text())
         self.inbox = f"_INBOX_{service}"
+        self.nats = Nats(stack.ports["nats"], (keys / f"{service}.nk").read_text(), (keys / f"{service}.pub").read_text())
 
-    def call(self, subject, *fields, tenant=None, token=b"", seconds=20):
-        trace = f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
-        one = encode((1, uuid.UUID(tenant).bytes if tenant else b""), (2, int((time.time() + seconds) * 1_000_000)), (3, trace),
-                     (4, token), (5, encode(*fields)))
-        _, body = self.nats.request(subject, encode((1, one)), self.inbox, seconds)
-        answer = decode(decode(body)[1][0])
-        if answer.get(1, [b""])[0]:
-            raise RpcError(answer[1][0].decode(), answer.get(2, [b""])[0].decode())
-        return decode(answer.get(3, [b""])[0])
+    def call(self, subject, token=b"", payload=b"", key="", seconds=10):
+        """(rc, text, reply)"""
+        call = (varint(2 << 3) + varint(int((time.time() + seconds) * 1e6)) + field(3, TRACE.encode()) + field(4, token) +
+                field(5, payload) + field(6, key.encode()))
+        head, body = self.nats.request(subject, field(1, call), inbox=self.inbox, timeout=seconds + 5)
+        if b" 503" in head:
+            return "retry", "nobody serves it", b""
+        answer = fields(fields(body)[1]) if fields(body) else {}
+        return answer.get(1, b"ok").decode(), answer.get(2, b"").decode(), answer.get(3, b"")
 
     def close(self):
         self.nats.close()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exc):
-        self.close()
