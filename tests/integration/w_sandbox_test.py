@@ -103,6 +103,8 @@ def test_bounce_is_reported_into_the_sink(sandbox, receiver):
     dsn = email.message_from_bytes(wait_for("the report", report)[0])
     assert dsn.get_content_type() == "multipart/report"
     assert nothing_left(sandbox, receiver)
+    original, = sandbox.messages(recipient=to)
+    assert original["trace_id"] in [m["trace_id"] for m in sandbox.messages(direction="system")]  # one trace to the end
 
 
 def test_deferral(sandbox):
