@@ -124,22 +124,20 @@ handle_webhook_test(const struct svc_request *r, struct buf *reply, struct err *
 	struct store_webhook w;
 	struct store_attempt line;
 	struct uuid id;
+	bool done = false;
 	enum rc rc = handlers_begin(r, q != NULL, e);
 	if (rc == RC_OK && !codec_id(&q->id, &id))
 		rc = err_set(e, RC_INVALID, "id: not one");
 	if (rc == RC_OK)
-		rc = load(r, &id, &w, e);
+		rc = record(r, &id, NULL, reply, &done, e);
+	if (rc != RC_OK || done)
+		return rc;
+	rc = load(r, &id, &w, e);
 	if (rc != RC_OK)
 		return rc;
 	if (!enter(&r->in->tenant))
 		return err_set(e, RC_LIMIT, "a test is under way");
 	rc = post(r, &w, &line, e);
 	leave(&r->in->tenant);
-	if (rc == RC_OK)
-		rc = record(r, &id, &line, e);
-	if (rc != RC_OK)
-		return rc;
-	Sekisho__Notify__WebhookTestReply m = SEKISHO__NOTIFY__WEBHOOK_TEST_REPLY__INIT;
-	m.attempt = codec_attempt(&line, r->in->arena);
-	return codec_pack(&m.base, reply, e);
+	return rc == RC_OK ? record(r, &id, &line, reply, &done, e) : rc;
 }
