@@ -7,9 +7,23 @@
 #include "record/base64.h"
 
 /* --- write ----------------------------------------------------------------------------------------------------- */
+static void
+add_hashes(struct buf *out, const char *name, const struct merkle_hash *h, size_t n)
+{
+	if (h == NULL)
+		return;
+	buf_addf(out, ",\"%s\":[", name);
+	for (size_t i = 0; i < n; i++) {
+		buf_add_str(out, i > 0 ? ",\"" : "\"");
+		base64_add(out, bytes_of(h[i].b, MERKLE_SIZE));
+		buf_add_str(out, "\"");
+	}
+	buf_add_str(out, "]");
+}
+
 void
 line_write_header(struct buf *out, const struct uuid *tenant, uint64_t size, struct bytes key, struct bytes checkpoint,
-		  struct bytes filter)
+		  struct bytes filter, const struct merkle_frontier *before)
 {
 	char id[UUID_STR_SIZE];
 	uuid_format(tenant, id);
@@ -23,21 +37,11 @@ line_write_header(struct buf *out, const struct uuid *tenant, uint64_t size, str
 		buf_add_bytes(out, filter);
 	else
 		buf_add_str(out, "null");
-	buf_add_str(out, "}\n");
-}
-
-static void
-add_proof(struct buf *out, const struct merkle_hash *proof, size_t n)
-{
-	if (proof == NULL)
-		return;
-	buf_add_str(out, ",\"proof\":[");
-	for (size_t i = 0; i < n; i++) {
-		buf_add_str(out, i > 0 ? ",\"" : "\"");
-		base64_add(out, bytes_of(proof[i].b, MERKLE_SIZE));
-		buf_add_str(out, "\"");
+	if (before != NULL && before->size > 0) {
+		buf_addf(out, ",\"first\":%llu", (unsigned long long)before->size);
+		add_hashes(out, "before", before->h, (size_t)before->n);
 	}
-	buf_add_str(out, "]");
+	buf_add_str(out, "}\n");
 }
 
 void
@@ -48,14 +52,14 @@ line_write_entry(struct buf *out, uint64_t index, const struct merkle_hash *leaf
 	hex_add(out, bytes_of(leaf->b, MERKLE_SIZE));
 	if (salt == NULL) {
 		buf_add_str(out, "\",\"erased\":true");
-		add_proof(out, proof, n_proof);
+		add_hashes(out, "proof", proof, n_proof);
 		buf_add_str(out, "}\n");
 		return;
 	}
 	buf_add_str(out, "\",\"salt\":\"");
 	hex_add(out, bytes_of(salt, RECORD_SALT_SIZE));
 	buf_add_str(out, "\"");
-	add_proof(out, proof, n_proof);
+	add_hashes(out, "proof", proof, n_proof);
 	buf_add_str(out, ",\"record\":");
 	buf_add_bytes(out, record);
 	buf_add_str(out, "}\n");
@@ -168,6 +172,28 @@ line_parse(struct bytes text, struct line *out_r, struct err *e)
 }
 
 static bool
+take_before(const json_t *o, struct merkle_frontier *f)
+{
+	const json_t *first = json_object_get(o, "first"), *v = json_object_get(o, "before");
+	*f = (struct merkle_frontier){0};
+	if (first == NULL && v == NULL)
+		return true;
+	if (!json_is_integer(first) || json_integer_value(first) <= 0 || !json_is_array(v))
+		return false;
+	f->size = (uint64_t)json_integer_value(first);
+	f->n = merkle_frontier_count(f->size);
+	if (json_array_size(v) != (size_t)f->n)
+		return false;
+	for (int i = 0; i < f->n; i++) {
+		const json_t *h = json_array_get(v, (size_t)i);
+		if (!json_is_string(h) ||
+		    !base64_take(bytes_of(json_string_value(h), json_string_length(h)), f->h[i].b, MERKLE_SIZE))
+			return false;
+	}
+	return true;
+}
+
+static bool
 take_header(const json_t *o, struct line_header *h, struct err *e)
 {
 	const char *format = json_string_value(json_object_get(o, "format"));
@@ -178,6 +204,8 @@ take_header(const json_t *o, struct line_header *h, struct err *e)
 	    !json_is_integer(size) || json_integer_value(size) < 0 || !json_is_string(key) ||
 	    !take_note(json_object_get(o, "checkpoint"), h->checkpoint, &h->n_checkpoint) ||
 	    !(json_is_null(filter) || json_is_object(filter)))
+		return false;
+	if (!take_before(o, &h->before))
 		return false;
 	h->size = (uint64_t)json_integer_value(size);
 	h->filtered = json_is_object(filter);

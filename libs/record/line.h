@@ -5,10 +5,14 @@
  *
  *   {"format":"sekisho-audit-1","tenant":"<uuid>","size":N,"key":"<verifier
  * key>","checkpoint":"<note>","filter":null|{...}}
+ *                     and for an export that begins with a later entry: ,"first":F,"before":["<base64>",...]
  *   {"index":N,"leaf":"<hex>","salt":"<hex>","proof":["<base64>",...],"record":{...}}      proof only in a filtered
  * export
  *   {"index":N,"leaf":"<hex>","erased":true,"proof":[...]}                                its key was destroyed
  *   {"head":"<note>"}                                a signed head of just the entries above it
+ *
+ * "before" are the roots of the perfect subtrees of the F entries before it, from the largest: the tree goes on from
+ * them.
  *
  * A reader needs no JSON parser to check a line: the record is the octets from after "record": to before the last
  * brace. Pure.
@@ -40,13 +44,14 @@ struct line_header {
 	uint64_t size;
 	bool filtered;
 	struct note_key key;
+	struct merkle_frontier before; /* size 0: from the first entry on */
 	size_t n_checkpoint;
 	char checkpoint[NOTE_MAX];
 };
 
-/* filter: a JSON object, or empty. Each writes its newline. */
+/* filter: a JSON object, or empty. before: what precedes the first entry; NULL: nothing. Each writes its newline. */
 void line_write_header(struct buf *out, const struct uuid *tenant, uint64_t size, struct bytes key,
-		       struct bytes checkpoint, struct bytes filter);
+		       struct bytes checkpoint, struct bytes filter, const struct merkle_frontier *before);
 /* proof NULL: none; salt NULL: the entry is erased. */
 void line_write_entry(struct buf *out, uint64_t index, const struct merkle_hash *leaf, const uint8_t *salt,
 		      const struct merkle_hash *proof, size_t n_proof, struct bytes record);

@@ -85,7 +85,7 @@ note_signer_key(const struct note_signer *s, const char *name, struct note_key *
 {
 	if (!name_fits(bytes_str(name)))
 		return err_set(e, RC_INVALID, "not a name for a key: \"%.60s\"", name);
-	struct note_key k;
+	struct note_key k = {0};
 	snprintf(k.name, sizeof(k.name), "%s", name);
 	memcpy(k.public, s->public, sizeof(k.public));
 	key_id(k.name, k.public, k.id);

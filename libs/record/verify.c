@@ -13,7 +13,7 @@ struct earlier {
 	struct note_head head;
 	size_t n;
 	char note[NOTE_MAX];
-	bool fits;
+	bool fits, beyond; /* beyond: of entries before the export's first */
 };
 
 struct verifier {
@@ -196,8 +196,15 @@ begin(struct verifier *v, struct bytes text)
 		return found(v, VERIFY_TRUNCATION, v->head.size,
 			     "the export ends with entry %lld, but an earlier head has %llu entries",
 			     (long long)v->head.size - 1, N(v->heads[v->n_heads - 1].head.size));
-	if (!v->header.filtered)
-		meet_heads(v);
+	if (v->header.before.size > v->head.size)
+		return found(v, VERIFY_EDIT, v->head.size, "the export begins behind its own end");
+	if (v->header.filtered)
+		return true;
+	v->tree = v->header.before;
+	v->good_size = v->tree.size;
+	while (v->next_head < v->n_heads && v->heads[v->next_head].head.size < v->tree.size)
+		v->heads[v->next_head++].beyond = true;
+	meet_heads(v);
 	return true;
 }
 
@@ -371,9 +378,12 @@ end_full(struct verifier *v)
 	merkle_frontier_root(&v->tree, &root);
 	bool own = merkle_eq(&root, &v->head.root);
 	uint64_t before = 0;
-	bool any = false;
+	bool any = false, met = false;
 	for (size_t i = 0; i < v->n_heads; i++) {
 		const struct earlier *h = &v->heads[i];
+		if (h->beyond)
+			continue;
+		met = true;
 		if (h->fits) {
 			any = h->head.size > 0 || any;
 			before = h->head.size;
@@ -402,6 +412,11 @@ end_full(struct verifier *v)
 		      "the entries from %llu on are not the ones that were signed: edited, "
 		      "exchanged or replaced",
 		      N(v->good_size));
+	else if (v->n_heads > 0 && !met)
+		found(v, VERIFY_UNCLEAR, 0,
+		      "the export begins with entry %llu, behind every earlier head: take a longer one, or a "
+		      "consistency proof",
+		      N(v->header.before.size));
 }
 
 void

@@ -117,21 +117,30 @@ add_csv(struct page *p, const struct store_entry *v, const struct opened *o, str
 }
 
 /* --- lines ------------------------------------------------------------------------------------------------------- */
-static void
-add_header(struct page *p)
+static enum rc
+add_header(struct page *p, struct err *e)
 {
+	struct merkle_frontier before = {0};
 	if (p->q->csv) {
 		/* The mark lets spreadsheets see that it is UTF-8. */
 		buf_add_str(&p->out,
 			    "\xef\xbb\xbfindex,time,service,action,outcome,actor,source,subject,recipient,detail,"
 			    "trace,id\r\n");
-		return;
+		return RC_OK;
+	}
+	if (p->q->first > 0 && p->filter_json.n == 0) {
+		struct tiles_reader tiles = store_tiles_reader(store_tiles_new(p->tx, p->tenant, p->a));
+		enum rc rc = tiles_frontier(&tiles, p->q->first, &before, e);
+		if (rc != RC_OK)
+			return rc;
 	}
 	struct buf key;
 	buf_init(&key, 0);
 	heads_key(p->tenant, &key);
-	line_write_header(&p->out, p->tenant, p->head.size, buf_bytes(&key), p->head.checkpoint, p->filter_json);
+	line_write_header(&p->out, p->tenant, p->head.size, buf_bytes(&key), p->head.checkpoint, p->filter_json,
+			  &before);
 	buf_done(&key);
+	return RC_OK;
 }
 
 static enum rc
@@ -218,8 +227,10 @@ make_page(struct page *p, int limit, struct err *e)
 	if (p->q->first > p->head.size)
 		return err_set(e, RC_INVALID, "first is beyond the %llu entries of the head",
 			       (unsigned long long)p->head.size);
-	if (p->q->first == 0)
-		add_header(p);
+	if (p->q->size == 0)
+		rc = add_header(p, e);
+	if (rc != RC_OK)
+		return rc;
 	p->next = p->q->first;
 	return add_lines(p, limit, e);
 }
@@ -235,8 +246,6 @@ audit_handle_export(const struct svc_request *r, struct buf *reply, struct err *
 	p.q = unpacked;
 	if (p.q->limit > LINES_MAX || p.q->first > INT64_MAX || p.q->size > INT64_MAX)
 		return err_set(e, RC_INVALID, "limit: at most %d", LINES_MAX);
-	if (p.q->size == 0 && p.q->first != 0)
-		return err_set(e, RC_INVALID, "size is wanted: what the first page said");
 	if (p.q->filter != NULL) {
 		if ((rc = handlers_filter(p.q->filter, p.a, &p.filter, e)) != RC_OK)
 			return rc;
