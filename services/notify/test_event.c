@@ -97,21 +97,39 @@ load(const struct svc_request *r, const struct uuid *id, struct store_webhook *w
 }
 
 static enum rc
-record(const struct svc_request *r, const struct uuid *id, const struct store_attempt *line, struct err *e)
+write_record(const struct svc_request *r, struct db_tx *tx, const struct uuid *id, const struct store_attempt *line,
+	     struct buf *reply, struct err *e)
 {
-	struct db_tx *tx = NULL;
+	struct arena *a = r->in->arena;
+	Sekisho__Notify__WebhookTestReply m = SEKISHO__NOTIFY__WEBHOOK_TEST_REPLY__INIT;
 	struct store_webhook w;
-	enum rc rc = db_begin(r->svc->db, &r->in->tenant, r->in->deadline_ms, &tx, e);
-	if (rc == RC_OK) /* deleted meanwhile? */
-		rc = store_webhook_get(tx, &r->in->tenant, id, true, r->in->arena, &w, e);
+	const char *detail = arena_printf(a, "{\"status\":%d,\"ok\":%s}", line->status, line->ok ? "true" : "false");
+	enum rc rc = store_webhook_get(tx, &r->in->tenant, id, true, a, &w, e); /* deleted meanwhile? */
 	if (rc == RC_OK)
 		rc = store_attempts_add(tx, &r->in->tenant, id, line, 1, e);
 	if (rc == RC_OK)
-		rc = handlers_intent(
-		    r, tx, "webhook.tested", id,
-		    arena_printf(r->in->arena, "{\"status\":%d,\"ok\":%s}", line->status, line->ok ? "true" : "false"),
-		    e);
+		rc = handlers_intent(r, tx, "webhook.tested", id, detail, e);
+	m.attempt = codec_attempt(line, a);
 	if (rc == RC_OK)
+		rc = codec_pack(&m.base, reply, e);
+	if (rc == RC_OK)
+		rc = svc_once_end(r, tx, buf_bytes(reply), e);
+	return rc;
+}
+
+/* line NULL: only look whether the key is known. No transaction is held while the receiver takes its time, so two that
+ * come at once with the same key both send, and get the same answer. */
+static enum rc
+record(const struct svc_request *r, const struct uuid *id, const struct store_attempt *line, struct buf *reply,
+       bool *done_r, struct err *e)
+{
+	struct db_tx *tx = NULL;
+	enum rc rc = db_begin(r->svc->db, &r->in->tenant, r->in->deadline_ms, &tx, e);
+	if (rc == RC_OK)
+		rc = svc_once_begin(r, tx, reply, done_r, e);
+	if (rc == RC_OK && !*done_r && line != NULL)
+		rc = write_record(r, tx, id, line, reply, e);
+	if (rc == RC_OK && !*done_r && line != NULL)
 		rc = db_commit(&tx, e);
 	db_end(&tx);
 	return rc;
