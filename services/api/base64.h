@@ -10,7 +10,6 @@
 
 /* With padding, without line ends. */
 void base64_add(struct buf *to, struct bytes b);
-bool base64_decode(struct arena *a, struct bytes text,
-                   struct bytes *out_r) MUST_CHECK;
+bool base64_decode(struct arena *a, struct bytes text, struct bytes *out_r) MUST_CHECK;
 
 #endif

@@ -13,12 +13,12 @@
 #include "core/arena.h"
 
 enum conditional {
-  CONDITIONAL_NONE,    /* no such header */
-  CONDITIONAL_ANY,     /* "*" */
-  CONDITIONAL_VERSION, /* exactly one tag, of ours */
-  CONDITIONAL_NEVER,   /* a tag, but none that can be of this resource: weak, or
-                          not made by us */
-  CONDITIONAL_BAD,     /* not one entity tag */
+	CONDITIONAL_NONE,    /* no such header */
+	CONDITIONAL_ANY,     /* "*" */
+	CONDITIONAL_VERSION, /* exactly one tag, of ours */
+	CONDITIONAL_NEVER,   /* a tag, but none that can be of this resource: weak, or
+				not made by us */
+	CONDITIONAL_BAD,     /* not one entity tag */
 };
 /* If-Match. A list of several tags is BAD: a service is told one version. */
 enum conditional conditional_match(const char *header, uint64_t *version_r);
@@ -28,8 +28,7 @@ bool conditional_none_match(const char *header, const char *etag);
 
 /* "7", or with a body whose hash belongs in "7-<hash>"; version 0 with a body:
  * "<hash>". */
-const char *conditional_etag(struct arena *a, uint64_t version,
-                             struct bytes body);
+const char *conditional_etag(struct arena *a, uint64_t version, struct bytes body);
 
 /* Does an Accept header let this media type ("application/json") through?
  * Absent or empty: yes. */

@@ -20,9 +20,8 @@ typedef bool (*door_pass)(void *ctx, int fd);
 
 /* A stale socket file is replaced; a live one is an error (another instance).
  * refused may be NULL. */
-enum rc door_open(const char *path, door_pass pass, void *ctx,
-                  struct metric *refused, struct door **out_r,
-                  struct err *e) MUST_CHECK;
+enum rc door_open(const char *path, door_pass pass, void *ctx, struct metric *refused, struct door **out_r,
+		  struct err *e) MUST_CHECK;
 /* Stops accepting and drops whoever has not sent a whole header. */
 void door_close(struct door **d);
 

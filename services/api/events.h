@@ -15,22 +15,21 @@
 
 struct events;
 struct events_options {
-  int streams_max; /* open at once */
-  int tenant_max;  /* of one tenant */
-  struct metric *open, *sent;
+	int streams_max; /* open at once */
+	int tenant_max;	 /* of one tenant */
+	struct metric *open, *sent;
 };
 /* api->events is set by the caller before requests come. */
-enum rc events_open(const struct events_options *o, const struct api *api,
-                    struct events **out_r, struct err *e) MUST_CHECK;
+enum rc events_open(const struct events_options *o, const struct api *api, struct events **out_r,
+		    struct err *e) MUST_CHECK;
 /* Ends every stream: what was read is still sent. */
 void events_stop(struct events *v);
 void events_close(struct events **v);
 
 /* Begin a stream at `next` for the verified request: w gets its pipe. RC_LIMIT:
  * the tenant has too many; RC_RETRY: all have. */
-enum rc events_begin(struct events *v, const struct api_request *r,
-                     uint64_t next, const char *const *types, size_t n_types,
-                     struct api_response *w, struct err *e) MUST_CHECK;
+enum rc events_begin(struct events *v, const struct api_request *r, uint64_t next, const char *const *types,
+		     size_t n_types, struct api_response *w, struct err *e) MUST_CHECK;
 
 /* One event as server-sent event. Pure. */
 struct audit_event;

@@ -20,14 +20,13 @@ void exports_stop(struct exports *x);
 void exports_free(struct exports **x);
 
 struct export_wish {
-  uint64_t first;
-  struct audit_filter filter;
-  bool filtered; /* else every entry */
-  bool csv;
+	uint64_t first;
+	struct audit_filter filter;
+	bool filtered; /* else every entry */
+	bool csv;
 };
 /* RC_RETRY: too many are under way; else what audit says. */
-enum rc exports_begin(struct exports *x, struct api_request *r,
-                      const struct export_wish *wish, struct api_response *w,
-                      struct err *e) MUST_CHECK;
+enum rc exports_begin(struct exports *x, struct api_request *r, const struct export_wish *wish, struct api_response *w,
+		      struct err *e) MUST_CHECK;
 
 #endif

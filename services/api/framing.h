@@ -9,17 +9,16 @@
 
 #include "core/bytes.h"
 
-#define FRAMING_HEADER_MAX                                                     \
-  (32u * 1024) /* octets up to and with the empty line */
+#define FRAMING_HEADER_MAX (32u * 1024) /* octets up to and with the empty line */
 #define FRAMING_FIELDS_MAX 100
-#define FRAMING_LINE_MAX (8u * 1024) /* octets of the request line */
+#define FRAMING_LINE_MAX   (8u * 1024) /* octets of the request line */
 
 enum framing_state {
-  FRAMING_MORE,    /* so far so good, the end of the header has not come */
-  FRAMING_OK,      /* whole and unambiguous */
-  FRAMING_BAD,     /* 400 and close */
-  FRAMING_TOO_BIG, /* 431 and close */
-  FRAMING_LONG,    /* 414 and close: the request line alone is over its bound */
+	FRAMING_MORE,	 /* so far so good, the end of the header has not come */
+	FRAMING_OK,	 /* whole and unambiguous */
+	FRAMING_BAD,	 /* 400 and close */
+	FRAMING_TOO_BIG, /* 431 and close */
+	FRAMING_LONG,	 /* 414 and close: the request line alone is over its bound */
 };
 
 /* in: everything received so far, from the request line on (a body may follow).

@@ -31,456 +31,477 @@
 #define FORGET_MAX (80 * 1024 * 1024)
 
 struct http {
-  const struct api *api;
-  struct http_metrics metrics;
-  struct MHD_Daemon *daemon;
-  struct workers *workers;
-  struct door *door;
-  int64_t bodies_max;
-  _Atomic int64_t bodies;      /* octets held */
-  _Atomic int64_t connections; /* handed to the library and not yet completed */
+	const struct api *api;
+	struct http_metrics metrics;
+	struct MHD_Daemon *daemon;
+	struct workers *workers;
+	struct door *door;
+	int64_t bodies_max;
+	_Atomic int64_t bodies;	     /* octets held */
+	_Atomic int64_t connections; /* handed to the library and not yet completed */
 };
 
 struct exchange {
-  struct http *http;
-  struct MHD_Connection *connection;
-  struct api_request request;
-  struct api_response response;
-  struct buf body;
-  int64_t reserved;  /* of http->bodies */
-  int64_t forgotten; /* octets of a refused body that were read away */
-  int64_t began_us;
-  bool verifying; /* on a worker, for the key alone */
-  bool executed;
-  char id[UUID_STR_SIZE], trace[TRACEPARENT_SIZE];
+	struct http *http;
+	struct MHD_Connection *connection;
+	struct api_request request;
+	struct api_response response;
+	struct buf body;
+	int64_t reserved;  /* of http->bodies */
+	int64_t forgotten; /* octets of a refused body that were read away */
+	int64_t began_us;
+	bool verifying; /* on a worker, for the key alone */
+	bool executed;
+	char id[UUID_STR_SIZE], trace[TRACEPARENT_SIZE];
 };
 
-static const char *header(struct exchange *x, const char *name) {
-  const char *v =
-      MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, name);
-  return v != NULL ? arena_strdup(x->request.arena, v) : "";
+static const char *
+header(struct exchange *x, const char *name)
+{
+	const char *v = MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, name);
+	return v != NULL ? arena_strdup(x->request.arena, v) : "";
 }
 
 /* Printed in logs and answers, so only what cannot disturb either. */
-static bool request_id_valid(const char *s) {
-  size_t n = strspn(
-      s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.:");
-  return n > 0 && n <= 64 && s[n] == '\0';
+static bool
+request_id_valid(const char *s)
+{
+	size_t n = strspn(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.:");
+	return n > 0 && n <= 64 && s[n] == '\0';
 }
 
-static struct exchange *exchange_new(struct http *h,
-                                     struct MHD_Connection *connection) {
-  struct exchange *x = calloc(1, sizeof(*x));
-  if (x == NULL)
-    abort();
-  x->http = h;
-  x->connection = connection;
-  x->began_us = clock_wall_us();
-  buf_init(&x->body, 0);
-  buf_init(&x->response.body, 0);
-  struct api_request *r = &x->request;
-  r->arena = arena_new();
-  r->content_type = header(x, "Content-Type");
-  r->authorization = header(x, "Authorization");
-  r->idempotency_key = header(x, "Idempotency-Key");
-  r->if_match = header(x, "If-Match");
-  r->if_none_match = header(x, "If-None-Match");
-  r->accept = header(x, "Accept");
-  r->last_event_id = header(x, "Last-Event-ID");
-  r->sender = header(x, "X-Sekisho-Sender");
-  r->recipients = header(x, "X-Sekisho-Recipients");
-  r->client_ip = header(x, "X-Sekisho-Client");
-  r->request_id = header(x, "X-Request-Id");
-  if (!request_id_valid(r->request_id)) {
-    struct uuid u = uuid_v7(x->began_us);
-    uuid_format(&u, x->id);
-    r->request_id = x->id;
-  }
-  traceparent_child(header(x, "traceparent"), x->trace);
-  r->traceparent = x->trace;
-  r->param = "";
-  atomic_fetch_add(&h->connections, 1);
-  return x;
+static struct exchange *
+exchange_new(struct http *h, struct MHD_Connection *connection)
+{
+	struct exchange *x = calloc(1, sizeof(*x));
+	if (x == NULL)
+		abort();
+	x->http = h;
+	x->connection = connection;
+	x->began_us = clock_wall_us();
+	buf_init(&x->body, 0);
+	buf_init(&x->response.body, 0);
+	struct api_request *r = &x->request;
+	r->arena = arena_new();
+	r->content_type = header(x, "Content-Type");
+	r->content_encoding = header(x, "Content-Encoding");
+	r->authorization = header(x, "Authorization");
+	r->idempotency_key = header(x, "Idempotency-Key");
+	r->if_match = header(x, "If-Match");
+	r->if_none_match = header(x, "If-None-Match");
+	r->accept = header(x, "Accept");
+	r->last_event_id = header(x, "Last-Event-ID");
+	r->sender = header(x, "X-Sekisho-Sender");
+	r->recipients = header(x, "X-Sekisho-Recipients");
+	r->client_ip = header(x, "X-Sekisho-Client");
+	r->request_id = header(x, "X-Request-Id");
+	if (!request_id_valid(r->request_id)) {
+		struct uuid u = uuid_v7(x->began_us);
+		uuid_format(&u, x->id);
+		r->request_id = x->id;
+	}
+	traceparent_child(header(x, "traceparent"), x->trace);
+	r->traceparent = x->trace;
+	r->param = "";
+	atomic_fetch_add(&h->connections, 1);
+	return x;
 }
 
-static void exchange_free(struct exchange *x) {
-  atomic_fetch_sub(&x->http->bodies, x->reserved);
-  atomic_fetch_sub(&x->http->connections, 1);
-  pipe_close(&x->response.pipe);
-  json_decref(x->request.json);
-  arena_free(&x->request.arena);
-  buf_done(&x->body);
-  buf_done(&x->response.body);
-  free(x);
+static void
+exchange_free(struct exchange *x)
+{
+	atomic_fetch_sub(&x->http->bodies, x->reserved);
+	atomic_fetch_sub(&x->http->connections, 1);
+	pipe_close(&x->response.pipe);
+	json_decref(x->request.json);
+	arena_free(&x->request.arena);
+	buf_done(&x->body);
+	buf_done(&x->response.body);
+	free(x);
 }
 
-static void record(struct exchange *x) {
-  int64_t us = clock_wall_us() - x->began_us;
-  int class = x->response.status / 100;
-  metric_add(x->http->metrics.requests, class < 4 ? 0 : class == 4 ? 1 : 2, 1);
-  metric_observe_us(x->http->metrics.seconds, us);
-  log_info("request", LOG_STR("http.request.id", x->request.request_id),
-           LOG_STR("sekisho.operation",
-                   x->request.op != NULL ? x->request.op->id : "none"),
-           LOG_INT("http.response.status_code", x->response.status),
-           LOG_INT("duration_us", us), LOG_TRACE(x->request.traceparent));
+static void
+record(struct exchange *x)
+{
+	int64_t us = clock_wall_us() - x->began_us;
+	int class = x->response.status / 100;
+	metric_add(x->http->metrics.requests, class < 4 ? 0 : class == 4 ? 1 : 2, 1);
+	metric_observe_us(x->http->metrics.seconds, us);
+	log_info("request", LOG_STR("http.request.id", x->request.request_id),
+		 LOG_STR("sekisho.operation", x->request.op != NULL ? x->request.op->id : "none"),
+		 LOG_INT("http.response.status_code", x->response.status), LOG_INT("duration_us", us),
+		 LOG_TRACE(x->request.traceparent));
 }
 
-static void put_to_sleep(void *ctx) { MHD_suspend_connection(ctx); }
-
-static void wake_up(void *ctx) { MHD_resume_connection(ctx); }
-
-static ssize_t read_pipe(void *cls, uint64_t pos, char *to, size_t max) {
-  struct exchange *x = cls;
-  long n = pipe_read(x->response.pipe, to, max, put_to_sleep, wake_up,
-                     x->connection);
-  if (n == PIPE_END)
-    return MHD_CONTENT_READER_END_OF_STREAM;
-  return n == PIPE_BROKEN ? MHD_CONTENT_READER_END_WITH_ERROR : (ssize_t)n;
+static void
+put_to_sleep(void *ctx)
+{
+	MHD_suspend_connection(ctx);
 }
 
-static enum MHD_Result answer(struct exchange *x) {
-  struct api_response *w = &x->response;
-  record(x);
-  api_rate_headers(x->http->api, &x->request, w);
-  struct MHD_Response *m =
-      w->pipe != NULL ? MHD_create_response_from_callback(
-                            MHD_SIZE_UNKNOWN, 16 * 1024, read_pipe, x, NULL)
-                      : MHD_create_response_from_buffer(w->body.n, w->body.p,
-                                                        MHD_RESPMEM_MUST_COPY);
-  if (m == NULL)
-    return MHD_NO;
-  /* One request per connection is what makes the door's look at it binding. */
-  MHD_add_response_header(m, "Connection", "close");
-  MHD_add_response_header(m, "Cache-Control", "no-store");
-  MHD_add_response_header(m, "X-Request-Id", x->request.request_id);
-  MHD_add_response_header(m, "traceparent", x->request.traceparent);
-  if (w->content_type != NULL)
-    MHD_add_response_header(m, "Content-Type", w->content_type);
-  for (size_t i = 0; i < w->n_headers; i++)
-    MHD_add_response_header(m, w->headers[i].name, w->headers[i].value);
-  enum MHD_Result ok =
-      MHD_queue_response(x->connection, (unsigned)w->status, m);
-  MHD_destroy_response(m);
-  return ok;
+static void
+wake_up(void *ctx)
+{
+	MHD_resume_connection(ctx);
 }
 
-static int64_t body_bound(const struct exchange *x) {
-  switch (x->request.op->body) {
-  case API_BODY_NONE:
-    return 0;
-  case API_BODY_JSON:
-  case API_BODY_JSON_OPTIONAL:
-    return API_JSON_MAX;
-  case API_BODY_MESSAGE:
-    return x->http->api->body_max;
-  }
-  return 0;
+static ssize_t
+read_pipe(void *cls, uint64_t pos, char *to, size_t max)
+{
+	struct exchange *x = cls;
+	long n = pipe_read(x->response.pipe, to, max, put_to_sleep, wake_up, x->connection);
+	if (n == PIPE_END)
+		return MHD_CONTENT_READER_END_OF_STREAM;
+	return n == PIPE_BROKEN ? MHD_CONTENT_READER_END_WITH_ERROR : (ssize_t)n;
 }
 
-static bool media_type_is(const char *content_type, const char *want) {
-  size_t n = strlen(want);
-  if (strncasecmp(content_type, want, n) != 0)
-    return false;
-  const char *rest = content_type + n + strspn(content_type + n, " \t");
-  return *rest == '\0' || *rest == ';';
+static enum MHD_Result
+answer(struct exchange *x)
+{
+	struct api_response *w = &x->response;
+	record(x);
+	api_rate_headers(x->http->api, &x->request, w);
+	struct MHD_Response *m =
+	    w->pipe != NULL ? MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 16 * 1024, read_pipe, x, NULL)
+			    : MHD_create_response_from_buffer(w->body.n, w->body.p, MHD_RESPMEM_MUST_COPY);
+	if (m == NULL)
+		return MHD_NO;
+	/* One request per connection is what makes the door's look at it binding. */
+	MHD_add_response_header(m, "Connection", "close");
+	MHD_add_response_header(m, "Cache-Control", "no-store");
+	MHD_add_response_header(m, "X-Request-Id", x->request.request_id);
+	MHD_add_response_header(m, "traceparent", x->request.traceparent);
+	if (w->content_type != NULL)
+		MHD_add_response_header(m, "Content-Type", w->content_type);
+	for (size_t i = 0; i < w->n_headers; i++)
+		MHD_add_response_header(m, w->headers[i].name, w->headers[i].value);
+	enum MHD_Result ok = MHD_queue_response(x->connection, (unsigned)w->status, m);
+	MHD_destroy_response(m);
+	return ok;
+}
+
+static int64_t
+body_bound(const struct exchange *x)
+{
+	switch (x->request.op->body) {
+	case API_BODY_NONE:
+		return 0;
+	case API_BODY_JSON:
+	case API_BODY_JSON_OPTIONAL:
+		return API_JSON_MAX;
+	case API_BODY_MESSAGE:
+		return x->http->api->body_max;
+	}
+	return 0;
+}
+
+static bool
+media_type_is(const char *content_type, const char *want)
+{
+	size_t n = strlen(want);
+	if (strncasecmp(content_type, want, n) != 0)
+		return false;
+	const char *rest = content_type + n + strspn(content_type + n, " \t");
+	return *rest == '\0' || *rest == ';';
 }
 
 /* Fills a problem and returns false when the body that is announced cannot be
  * taken. */
-static bool check_body(struct exchange *x, int64_t length, bool chunked) {
-  const struct api_request *r = &x->request;
-  if (!chunked && length == 0)
-    return true; /* whether one is needed is asked when it is parsed */
-  if (r->op->body == API_BODY_NONE) {
-    problem_set(r, &x->response, "unexpected_body", NULL,
-                "this operation takes no body");
-    return false;
-  }
-  bool json = media_type_is(r->content_type, "application/json");
-  bool message = r->op->body == API_BODY_MESSAGE &&
-                 media_type_is(r->content_type, "message/rfc822");
-  if (!json && !message) {
-    const char *types = r->op->body == API_BODY_MESSAGE
-                            ? "application/json, message/rfc822"
-                            : "application/json";
-    problem_set(r, &x->response, "media_type", "@Content-Type",
-                "Content-Type must be one of: %s", types);
-    api_response_header(&x->response, "Accept", types);
-    return false;
-  }
-  if (length > body_bound(x)) {
-    problem_set(r, &x->response, "too_large", NULL,
-                "the body may have at most %lld octets",
-                (long long)body_bound(x));
-    return false;
-  }
-  return true;
+static bool
+check_body(struct exchange *x, int64_t length, bool chunked)
+{
+	const struct api_request *r = &x->request;
+	if (!chunked && length == 0)
+		return true; /* whether one is needed is asked when it is parsed */
+	if (r->op->body == API_BODY_NONE) {
+		problem_set(r, &x->response, "unexpected_body", NULL, "this operation takes no body");
+		return false;
+	}
+	if (r->content_encoding[0] != '\0' && strcasecmp(r->content_encoding, "identity") != 0) {
+		problem_set(r, &x->response, "media_type", "@Content-Encoding", "bodies are taken as they are");
+		api_response_header(&x->response, "Accept-Encoding", "identity");
+		return false;
+	}
+	bool json = media_type_is(r->content_type, "application/json");
+	bool message = r->op->body == API_BODY_MESSAGE && media_type_is(r->content_type, "message/rfc822");
+	if (!json && !message) {
+		const char *types =
+		    r->op->body == API_BODY_MESSAGE ? "application/json, message/rfc822" : "application/json";
+		problem_set(r, &x->response, "media_type", "@Content-Type", "Content-Type must be one of: %s", types);
+		api_response_header(&x->response, "Accept", types);
+		return false;
+	}
+	if (length > body_bound(x)) {
+		problem_set(r, &x->response, "too_large", NULL, "the body may have at most %lld octets",
+			    (long long)body_bound(x));
+		return false;
+	}
+	return true;
 }
 
-static bool check_accept(struct exchange *x) {
-  const struct api_request *r = &x->request;
-  static const struct {
-    unsigned flag;
-    const char *types[2];
-  } kinds[] = {{API_MAIL, {"message/rfc822", NULL}},
-               {API_EVENTS, {"text/event-stream", NULL}},
-               {API_LINES, {"application/jsonl", "text/csv"}},
-               {0, {"application/json", NULL}}};
-  size_t k = 0;
-  while (kinds[k].flag != 0 && (r->op->flags & kinds[k].flag) == 0)
-    k++;
-  for (int i = 0; i < 2 && kinds[k].types[i] != NULL; i++)
-    if (conditional_accepts(r->accept, kinds[k].types[i]))
-      return true;
-  problem_set(r, &x->response, "not_acceptable", "@Accept",
-              "this operation answers %s", kinds[k].types[0]);
-  return false;
+static bool
+check_accept(struct exchange *x)
+{
+	const struct api_request *r = &x->request;
+	static const struct {
+		unsigned flag;
+		const char *types[2];
+	} kinds[] = {{API_MAIL, {"message/rfc822", NULL}},
+		     {API_EVENTS, {"text/event-stream", NULL}},
+		     {API_LINES, {"application/jsonl", "text/csv"}},
+		     {0, {"application/json", NULL}}};
+	size_t k = 0;
+	while (kinds[k].flag != 0 && (r->op->flags & kinds[k].flag) == 0)
+		k++;
+	for (int i = 0; i < 2 && kinds[k].types[i] != NULL; i++)
+		if (conditional_accepts(r->accept, kinds[k].types[i]))
+			return true;
+	problem_set(r, &x->response, "not_acceptable", "@Accept", "this operation answers %s", kinds[k].types[0]);
+	return false;
 }
 
-static bool is_method(const char *method) {
-  static const char *const known[] = {"GET",     "HEAD",  "POST",    "PUT",
-                                      "DELETE",  "PATCH", "OPTIONS", "TRACE",
-                                      "CONNECT", NULL};
-  const char *const *m = known;
-  while (*m != NULL && strcmp(*m, method) != 0)
-    m++;
-  return *m != NULL;
+static bool
+is_method(const char *method)
+{
+	static const char *const known[] = {"GET",   "HEAD",	"POST",	 "PUT",	    "DELETE",
+					    "PATCH", "OPTIONS", "TRACE", "CONNECT", NULL};
+	const char *const *m = known;
+	while (*m != NULL && strcmp(*m, method) != 0)
+		m++;
+	return *m != NULL;
 }
 
 /* The first callback: everything that can be said before the body. */
-static bool check_head(struct exchange *x, const char *path, const char *method,
-                       int64_t length, bool chunked) {
-  struct api_request *r = &x->request;
-  char allow[API_ALLOW_SIZE];
-  r->path = arena_strdup(r->arena, path);
-  if (!is_method(method)) {
-    problem_set(r, &x->response, "not_implemented", NULL,
-                "nothing here knows this method");
-    return false;
-  }
-  switch (api_route(method, path, r->arena, &r->op, &r->param, allow)) {
-  case API_ROUTE_FOUND:
-    break;
-  case API_ROUTE_NO_PATH:
-    problem_set(r, &x->response, "no_such_path", NULL,
-                "nothing is served at this path");
-    return false;
-  case API_ROUTE_NO_METHOD:
-    problem_set(r, &x->response, "method", NULL, "this path allows %s", allow);
-    api_response_header(&x->response, "Allow", arena_strdup(r->arena, allow));
-    return false;
-  }
-  return api_key_presented(x->http->api, r, &x->response) && check_accept(x) &&
-         check_body(x, length, chunked);
+static bool
+check_head(struct exchange *x, const char *path, const char *method, int64_t length, bool chunked)
+{
+	struct api_request *r = &x->request;
+	char allow[API_ALLOW_SIZE];
+	r->path = arena_strdup(r->arena, path);
+	if (!is_method(method)) {
+		problem_set(r, &x->response, "not_implemented", NULL, "nothing here knows this method");
+		return false;
+	}
+	switch (api_route(method, path, r->arena, &r->op, &r->param, allow)) {
+	case API_ROUTE_FOUND:
+		break;
+	case API_ROUTE_NO_PATH:
+		problem_set(r, &x->response, "no_such_path", NULL, "nothing is served at this path");
+		return false;
+	case API_ROUTE_NO_METHOD:
+		problem_set(r, &x->response, "method", NULL, "this path allows %s", allow);
+		api_response_header(&x->response, "Allow", arena_strdup(r->arena, allow));
+		return false;
+	}
+	return api_key_presented(x->http->api, r, &x->response) && check_accept(x) && check_body(x, length, chunked);
 }
 
 /* To a worker, while the connection sleeps. */
-static void hand_over(struct exchange *x, bool verifying) {
-  bool is_long = !verifying && x->request.op->body == API_BODY_MESSAGE;
-  x->verifying = verifying;
-  MHD_suspend_connection(x->connection);
-  if (workers_push(x->http->workers, x, is_long))
-    return;
-  problem_set(&x->request, &x->response, "overload", NULL,
-              "too many requests are waiting");
-  x->executed = !verifying;
-  MHD_resume_connection(x->connection);
+static void
+hand_over(struct exchange *x, bool verifying)
+{
+	bool is_long = !verifying && x->request.op->body == API_BODY_MESSAGE;
+	x->verifying = verifying;
+	MHD_suspend_connection(x->connection);
+	if (workers_push(x->http->workers, x, is_long))
+		return;
+	problem_set(&x->request, &x->response, "overload", NULL, "too many requests are waiting");
+	x->executed = !verifying;
+	MHD_resume_connection(x->connection);
 }
 
 /* A refusal waits until the body has been read away; without a body it is said
  * at once. */
-static enum MHD_Result begin(struct exchange *x, const char *path,
-                             const char *method) {
-  const char *text = MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND,
-                                                 "Content-Length");
-  bool chunked = MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND,
-                                             "Transfer-Encoding") != NULL;
-  int64_t length = text != NULL ? strtoll(text, NULL, 10)
-                                : 0; /* the door has seen that it is a number */
-  bool body = chunked || length > 0;
-  if (check_head(x, path, method, length, chunked)) {
-    /* Nobody's body is taken before auth knows the key. */
-    if (body && x->request.op->audiences != NULL)
-      hand_over(x, true);
-    return MHD_YES;
-  }
-  return chunked || (length > 0 && length <= FORGET_MAX) ? MHD_YES : answer(x);
+static enum MHD_Result
+begin(struct exchange *x, const char *path, const char *method)
+{
+	const char *text = MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, "Content-Length");
+	bool chunked = MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, "Transfer-Encoding") != NULL;
+	int64_t length = text != NULL ? strtoll(text, NULL, 10) : 0; /* the door has seen that it is a number */
+	bool body = chunked || length > 0;
+	if (check_head(x, path, method, length, chunked)) {
+		/* Nobody's body is taken before auth knows the key. */
+		if (body && x->request.op->audiences != NULL)
+			hand_over(x, true);
+		return MHD_YES;
+	}
+	return chunked || (length > 0 && length <= FORGET_MAX) ? MHD_YES : answer(x);
 }
 
 /* Keep a piece of the body; false with a problem when a bound is met. */
-static bool take_body(struct exchange *x, const char *data, size_t n) {
-  if ((int64_t)(x->body.n + n) > body_bound(x)) {
-    problem_set(&x->request, &x->response, "too_large", NULL,
-                "the body may have at most %lld octets",
-                (long long)body_bound(x));
-    return false;
-  }
-  if (atomic_fetch_add(&x->http->bodies, (int64_t)n) + (int64_t)n >
-      x->http->bodies_max) {
-    atomic_fetch_sub(&x->http->bodies, (int64_t)n);
-    problem_set(&x->request, &x->response, "overload", NULL,
-                "too much is being uploaded at once");
-    return false;
-  }
-  x->reserved += (int64_t)n;
-  buf_add(&x->body, data, n);
-  return buf_ok(&x->body);
+static bool
+take_body(struct exchange *x, const char *data, size_t n)
+{
+	if ((int64_t)(x->body.n + n) > body_bound(x)) {
+		problem_set(&x->request, &x->response, "too_large", NULL, "the body may have at most %lld octets",
+			    (long long)body_bound(x));
+		return false;
+	}
+	if (atomic_fetch_add(&x->http->bodies, (int64_t)n) + (int64_t)n > x->http->bodies_max) {
+		atomic_fetch_sub(&x->http->bodies, (int64_t)n);
+		problem_set(&x->request, &x->response, "overload", NULL, "too much is being uploaded at once");
+		return false;
+	}
+	x->reserved += (int64_t)n;
+	buf_add(&x->body, data, n);
+	return buf_ok(&x->body);
 }
 
-static enum MHD_Result collect_argument(void *cls, enum MHD_ValueKind kind,
-                                        const char *name, const char *value) {
-  struct api_request *r = cls;
-  r->query[r->n_query++] =
-      (struct api_pair){arena_strdup(r->arena, name),
-                        value != NULL ? arena_strdup(r->arena, value) : ""};
-  return MHD_YES;
+static enum MHD_Result
+collect_argument(void *cls, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+	struct api_request *r = cls;
+	r->query[r->n_query++] =
+	    (struct api_pair){arena_strdup(r->arena, name), value != NULL ? arena_strdup(r->arena, value) : ""};
+	return MHD_YES;
 }
 
-static enum MHD_Result count_argument(void *cls, enum MHD_ValueKind kind,
-                                      const char *name, const char *value) {
-  (*(size_t *)cls)++;
-  return MHD_YES;
+static enum MHD_Result
+count_argument(void *cls, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+	(*(size_t *)cls)++;
+	return MHD_YES;
 }
 
-static void execute(void *ctx, void *item) {
-  struct exchange *x = item;
-  if (x->verifying) {
-    if (!api_verify(x->http->api, &x->request, &x->response) &&
-        x->response.status == 0)
-      abort(); /* a refusal has words */
-  } else {
-    api_execute(x->http->api, &x->request, &x->response);
-    x->executed = true;
-  }
-  MHD_resume_connection(x->connection);
+static void
+execute(void *ctx, void *item)
+{
+	struct exchange *x = item;
+	if (x->verifying) {
+		if (!api_verify(x->http->api, &x->request, &x->response) && x->response.status == 0)
+			abort(); /* a refusal has words */
+	} else {
+		api_execute(x->http->api, &x->request, &x->response);
+		x->executed = true;
+	}
+	MHD_resume_connection(x->connection);
 }
 
-static enum MHD_Result start(struct exchange *x) {
-  struct api_request *r = &x->request;
-  size_t n = 0;
-  MHD_get_connection_values(x->connection, MHD_GET_ARGUMENT_KIND,
-                            count_argument, &n);
-  r->query = arena_new_array(r->arena, struct api_pair, n + 1);
-  MHD_get_connection_values(x->connection, MHD_GET_ARGUMENT_KIND,
-                            collect_argument, r);
-  r->body = buf_bytes(&x->body);
-  hand_over(x, false);
-  return MHD_YES;
+static enum MHD_Result
+start(struct exchange *x)
+{
+	struct api_request *r = &x->request;
+	size_t n = 0;
+	MHD_get_connection_values(x->connection, MHD_GET_ARGUMENT_KIND, count_argument, &n);
+	r->query = arena_new_array(r->arena, struct api_pair, n + 1);
+	MHD_get_connection_values(x->connection, MHD_GET_ARGUMENT_KIND, collect_argument, r);
+	r->body = buf_bytes(&x->body);
+	hand_over(x, false);
+	return MHD_YES;
 }
 
-static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection,
-                                  const char *url, const char *method,
-                                  const char *version, const char *data,
-                                  size_t *size, void **state) {
-  struct exchange *x = *state;
-  if (x == NULL) {
-    x = *state = exchange_new(cls, connection);
-    return begin(x, url, method);
-  }
-  if (x->executed)
-    return answer(x);
-  /* Suspended in the first callback, the library makes that one again before it
-   * reads the body. */
-  if (x->verifying) {
-    x->verifying = false;
-    if (*size == 0)
-      return MHD_YES;
-  }
-  if (*size == 0)
-    return x->response.status != 0 ? answer(x) : start(x);
-  /* An answer cannot be queued in the middle of a body: some of what is refused
-   * is read and forgotten. */
-  if (x->response.status != 0 && (x->forgotten += (int64_t)*size) > FORGET_MAX)
-    return MHD_NO;
-  if (x->response.status == 0 && !take_body(x, data, *size)) {
-    buf_done(&x->body);
-    atomic_fetch_sub(&x->http->bodies, x->reserved);
-    x->reserved = 0;
-    if (x->response.status == 0)
-      problem_set(&x->request, &x->response, "overload", NULL, "out of memory");
-  }
-  *size = 0;
-  return MHD_YES;
+static enum MHD_Result
+on_request(void *cls, struct MHD_Connection *connection, const char *url, const char *method, const char *version,
+	   const char *data, size_t *size, void **state)
+{
+	struct exchange *x = *state;
+	if (x == NULL) {
+		x = *state = exchange_new(cls, connection);
+		return begin(x, url, method);
+	}
+	if (x->executed)
+		return answer(x);
+	/* Suspended in the first callback, the library makes that one again before it
+	 * reads the body. */
+	if (x->verifying) {
+		x->verifying = false;
+		if (*size == 0)
+			return MHD_YES;
+	}
+	if (*size == 0)
+		return x->response.status != 0 ? answer(x) : start(x);
+	/* An answer cannot be queued in the middle of a body: some of what is refused
+	 * is read and forgotten. */
+	if (x->response.status != 0 && (x->forgotten += (int64_t)*size) > FORGET_MAX)
+		return MHD_NO;
+	if (x->response.status == 0 && !take_body(x, data, *size)) {
+		buf_done(&x->body);
+		atomic_fetch_sub(&x->http->bodies, x->reserved);
+		x->reserved = 0;
+		if (x->response.status == 0)
+			problem_set(&x->request, &x->response, "overload", NULL, "out of memory");
+	}
+	*size = 0;
+	return MHD_YES;
 }
 
-static void on_completed(void *cls, struct MHD_Connection *connection,
-                         void **state, enum MHD_RequestTerminationCode code) {
-  if (*state != NULL)
-    exchange_free(*state);
-  *state = NULL;
+static void
+on_completed(void *cls, struct MHD_Connection *connection, void **state, enum MHD_RequestTerminationCode code)
+{
+	if (*state != NULL)
+		exchange_free(*state);
+	*state = NULL;
 }
 
 /* Left encoded: decoding is strict and ours (api_percent_decode), after the
  * path was split. */
-static size_t leave_encoded(void *cls, struct MHD_Connection *connection,
-                            char *s) {
-  return strlen(s);
+static size_t
+leave_encoded(void *cls, struct MHD_Connection *connection, char *s)
+{
+	return strlen(s);
 }
 
-static bool pass_in(void *ctx, int fd) {
-  struct http *h = ctx;
-  struct sockaddr sa = {.sa_family = AF_UNIX};
-  return MHD_add_connection(h->daemon, fd, &sa, sizeof(sa.sa_family)) ==
-         MHD_YES;
+static bool
+pass_in(void *ctx, int fd)
+{
+	struct http *h = ctx;
+	struct sockaddr sa = {.sa_family = AF_UNIX};
+	return MHD_add_connection(h->daemon, fd, &sa, sizeof(sa.sa_family)) == MHD_YES;
 }
 
-enum rc http_open(const struct http_options *o, const struct api *api,
-                  const struct http_metrics *m, struct http **out_r,
-                  struct err *e) {
-  struct http *h = calloc(1, sizeof(*h));
-  if (h == NULL)
-    abort();
-  h->api = api;
-  h->metrics = *m;
-  h->bodies_max = o->bodies_max;
-  int long_max = o->threads > 2 ? o->threads - 2 : 1;
-  enum rc rc =
-      workers_open(o->threads, long_max, o->queue, execute, h, &h->workers, e);
-  if (rc == RC_OK) {
-    h->daemon = MHD_start_daemon(
-        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ITC |
-            MHD_ALLOW_SUSPEND_RESUME,
-        0, NULL, NULL, on_request, h, MHD_OPTION_NOTIFY_COMPLETED, on_completed,
-        h, MHD_OPTION_UNESCAPE_CALLBACK, leave_encoded, NULL,
-        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)(o->idle_ms / 1000),
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)(128 * 1024),
-        MHD_OPTION_CONNECTION_LIMIT, 1024u, MHD_OPTION_STRICT_FOR_CLIENT, 1,
-        MHD_OPTION_END);
-    if (h->daemon == NULL)
-      rc = err_set(e, RC_INTERNAL, "libmicrohttpd does not start");
-  }
-  if (rc == RC_OK)
-    rc = door_open(o->socket, pass_in, h, m->refused, &h->door, e);
-  if (rc != RC_OK) {
-    http_close(&h);
-    return rc;
-  }
-  *out_r = h;
-  return RC_OK;
+enum rc
+http_open(const struct http_options *o, const struct api *api, const struct http_metrics *m, struct http **out_r,
+	  struct err *e)
+{
+	struct http *h = calloc(1, sizeof(*h));
+	if (h == NULL)
+		abort();
+	h->api = api;
+	h->metrics = *m;
+	h->bodies_max = o->bodies_max;
+	int long_max = o->threads > 2 ? o->threads - 2 : 1;
+	enum rc rc = workers_open(o->threads, long_max, o->queue, execute, h, &h->workers, e);
+	if (rc == RC_OK) {
+		h->daemon = MHD_start_daemon(
+		    MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ITC | MHD_ALLOW_SUSPEND_RESUME,
+		    0, NULL, NULL, on_request, h, MHD_OPTION_NOTIFY_COMPLETED, on_completed, h,
+		    MHD_OPTION_UNESCAPE_CALLBACK, leave_encoded, NULL, MHD_OPTION_CONNECTION_TIMEOUT,
+		    (unsigned)(o->idle_ms / 1000), MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)(128 * 1024),
+		    MHD_OPTION_CONNECTION_LIMIT, 1024u, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
+		if (h->daemon == NULL)
+			rc = err_set(e, RC_INTERNAL, "libmicrohttpd does not start");
+	}
+	if (rc == RC_OK)
+		rc = door_open(o->socket, pass_in, h, m->refused, &h->door, e);
+	if (rc != RC_OK) {
+		http_close(&h);
+		return rc;
+	}
+	*out_r = h;
+	return RC_OK;
 }
 
 #define DRAIN_MS 30000
 
-void http_close(struct http **hp) {
-  struct http *h = *hp;
-  if (h == NULL)
-    return;
-  door_close(&h->door);
-  events_stop(h->api->events);
-  /* Bodies on their way, workers, answers: all under way until each exchange is
-   * completed. */
-  int64_t deadline = clock_mono_ms() + DRAIN_MS;
-  while (h->daemon != NULL && atomic_load(&h->connections) > 0 &&
-         clock_left_ms(deadline) > 0)
-    usleep(10000);
-  workers_close(&h->workers);
-  exports_stop(h->api->exports);
-  for (int i = 0;
-       i < 100 && h->daemon != NULL && atomic_load(&h->connections) > 0; i++)
-    usleep(10000);
-  if (h->daemon != NULL)
-    MHD_stop_daemon(h->daemon);
-  free(h);
-  *hp = NULL;
+void
+http_close(struct http **hp)
+{
+	struct http *h = *hp;
+	if (h == NULL)
+		return;
+	door_close(&h->door);
+	events_stop(h->api->events);
+	/* Bodies on their way, workers, answers: all under way until each exchange is
+	 * completed. */
+	int64_t deadline = clock_mono_ms() + DRAIN_MS;
+	while (h->daemon != NULL && atomic_load(&h->connections) > 0 && clock_left_ms(deadline) > 0)
+		usleep(10000);
+	workers_close(&h->workers);
+	exports_stop(h->api->exports);
+	for (int i = 0; i < 100 && h->daemon != NULL && atomic_load(&h->connections) > 0; i++)
+		usleep(10000);
+	if (h->daemon != NULL)
+		MHD_stop_daemon(h->daemon);
+	free(h);
+	*hp = NULL;
 }

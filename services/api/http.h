@@ -12,21 +12,20 @@
 
 struct http;
 struct http_options {
-  const char *socket;
-  int threads;        /* workers */
-  int queue;          /* requests that may wait for a worker */
-  int64_t bodies_max; /* octets of all bodies held at once */
-  int64_t idle_ms; /* a connection that moves nothing for so long is closed */
+	const char *socket;
+	int threads;	    /* workers */
+	int queue;	    /* requests that may wait for a worker */
+	int64_t bodies_max; /* octets of all bodies held at once */
+	int64_t idle_ms;    /* a connection that moves nothing for so long is closed */
 };
 struct http_metrics {
-  struct metric *requests; /* by class: 2xx, 4xx, 5xx */
-  struct metric *seconds;
-  struct metric *refused; /* at the door */
+	struct metric *requests; /* by class: 2xx, 4xx, 5xx */
+	struct metric *seconds;
+	struct metric *refused; /* at the door */
 };
 
-enum rc http_open(const struct http_options *o, const struct api *api,
-                  const struct http_metrics *m, struct http **out_r,
-                  struct err *e) MUST_CHECK;
+enum rc http_open(const struct http_options *o, const struct api *api, const struct http_metrics *m,
+		  struct http **out_r, struct err *e) MUST_CHECK;
 /* Accepts nothing more, finishes what was accepted, then ends. */
 void http_close(struct http **h);
 

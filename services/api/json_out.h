@@ -11,8 +11,8 @@
 #include "core/id.h"
 
 struct json_out {
-  struct buf *b;
-  bool comma; /* something stands before at this level */
+	struct buf *b;
+	bool comma; /* something stands before at this level */
 };
 
 /* name NULL: an element of an array, or the document. */

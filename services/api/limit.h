@@ -16,9 +16,9 @@
 struct limit;
 
 struct limit_state {
-  int64_t left;    /* whole tokens */
-  int64_t reset_s; /* until the bucket is full again, rounded up */
-  int64_t wait_s;  /* until there is a token, rounded up; 0: now */
+	int64_t left;	 /* whole tokens */
+	int64_t reset_s; /* until the bucket is full again, rounded up */
+	int64_t wait_s;	 /* until there is a token, rounded up; 0: now */
 };
 
 /* quota: tokens of a full bucket; window_s: how long an empty one takes to be
@@ -27,8 +27,7 @@ struct limit *limit_new(int64_t quota, int64_t window_s);
 void limit_free(struct limit **l);
 /* Take n tokens (0: only look) if there are so many. now_ms: monotonic. False:
  * there are not. *state_r in any case. */
-bool limit_take(struct limit *l, struct bytes name, int n, int64_t now_ms,
-                struct limit_state *state_r);
+bool limit_take(struct limit *l, struct bytes name, int n, int64_t now_ms, struct limit_state *state_r);
 int64_t limit_quota(const struct limit *l);
 int64_t limit_window_s(const struct limit *l);
 

@@ -11,28 +11,28 @@
 #include "core/id.h"
 
 struct mime_address {
-  struct bytes name;    /* UTF-8, may be empty */
-  struct bytes address; /* addr-spec, checked by the SMTP grammar */
+	struct bytes name;    /* UTF-8, may be empty */
+	struct bytes address; /* addr-spec, checked by the SMTP grammar */
 };
 struct mime_addresses {
-  struct mime_address *v;
-  size_t n;
+	struct mime_address *v;
+	size_t n;
 };
 struct mime_attachment {
-  struct bytes name; /* UTF-8, may be empty */
-  struct bytes type; /* "type/subtype", checked */
-  struct bytes content;
+	struct bytes name; /* UTF-8, may be empty */
+	struct bytes type; /* "type/subtype", checked */
+	struct bytes content;
 };
 
 struct mime_mail {
-  struct mime_address from;
-  struct mime_addresses to, cc, reply_to;
-  struct bytes subject;
-  bool has_text, has_html; /* at least one */
-  struct bytes text, html; /* UTF-8 */
-  struct mime_attachment *attachments;
-  size_t n_attachments;
-  struct uuid id; /* boundaries come from it */
+	struct mime_address from;
+	struct mime_addresses to, cc, reply_to;
+	struct bytes subject;
+	bool has_text, has_html; /* at least one */
+	struct bytes text, html; /* UTF-8 */
+	struct mime_attachment *attachments;
+	size_t n_attachments;
+	struct uuid id; /* boundaries come from it */
 };
 
 /* "type/subtype" of tokens, neither multipart nor message (those are not data

@@ -21,8 +21,7 @@ void mime_canonical_lines(struct buf *out, struct bytes text);
  * anything else becomes encoded words. No control character of the input
  * survives.
  */
-void mime_header_text(struct buf *out, struct bytes text, bool phrase,
-                      size_t column);
+void mime_header_text(struct buf *out, struct bytes text, bool phrase, size_t column);
 /* "; name=value" on a line of its own (folded before it), RFC 2231 when the
  * value is not plain ASCII. */
 void mime_parameter(struct buf *out, const char *name, struct bytes value);

@@ -113,102 +113,108 @@ const struct api_operation api_operations[] = {
 };
 /* clang-format on */
 
-const char *api_method_str(enum api_method m) {
-  switch (m) {
-  case API_GET:
-    return "GET";
-  case API_POST:
-    return "POST";
-  case API_PUT:
-    return "PUT";
-  case API_DELETE:
-    return "DELETE";
-  }
-  return "?";
+const char *
+api_method_str(enum api_method m)
+{
+	switch (m) {
+	case API_GET:
+		return "GET";
+	case API_POST:
+		return "POST";
+	case API_PUT:
+		return "PUT";
+	case API_DELETE:
+		return "DELETE";
+	}
+	return "?";
 }
 
-static int hex_digit(char c) {
-  if (c >= '0' && c <= '9')
-    return c - '0';
-  if (c >= 'a' && c <= 'f')
-    return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F')
-    return c - 'A' + 10;
-  return -1;
+static int
+hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	if (c >= 'A' && c <= 'F')
+		return c - 'A' + 10;
+	return -1;
 }
 
-const char *api_percent_decode(struct arena *a, const char *s) {
-  char *out = arena_alloc(a, strlen(s) + 1), *to = out;
-  for (; *s != '\0'; s++) {
-    if (*s != '%') {
-      *to++ = *s;
-      continue;
-    }
-    int hi = hex_digit(s[1]), lo = hi >= 0 ? hex_digit(s[2]) : -1;
-    if (lo < 0 || (hi == 0 && lo == 0))
-      return NULL;
-    *to++ = (char)(hi * 16 + lo);
-    s += 2;
-  }
-  *to = '\0';
-  return smtp_utf8_valid(bytes_str(out)) ? out : NULL;
+const char *
+api_percent_decode(struct arena *a, const char *s)
+{
+	char *out = arena_alloc(a, strlen(s) + 1), *to = out;
+	for (; *s != '\0'; s++) {
+		if (*s != '%') {
+			*to++ = *s;
+			continue;
+		}
+		int hi = hex_digit(s[1]), lo = hi >= 0 ? hex_digit(s[2]) : -1;
+		if (lo < 0 || (hi == 0 && lo == 0))
+			return NULL;
+		*to++ = (char)(hi * 16 + lo);
+		s += 2;
+	}
+	*to = '\0';
+	return smtp_utf8_valid(bytes_str(out)) ? out : NULL;
 }
 
 /* Does path fit the pattern? Where the pattern has {name}, *param_r is what
  * stands there (still encoded). */
-static bool path_fits(const char *pattern, const char *path,
-                      struct bytes *param_r) {
-  for (;;) {
-    if (*pattern == '{') {
-      size_t n = strcspn(path, "/");
-      if (n == 0)
-        return false;
-      *param_r = bytes_of(path, n);
-      path += n;
-      pattern = strchr(pattern, '}') + 1;
-    } else if (*pattern != *path) {
-      return false;
-    } else if (*pattern == '\0') {
-      return true;
-    } else {
-      pattern++;
-      path++;
-    }
-  }
+static bool
+path_fits(const char *pattern, const char *path, struct bytes *param_r)
+{
+	for (;;) {
+		if (*pattern == '{') {
+			size_t n = strcspn(path, "/");
+			if (n == 0)
+				return false;
+			*param_r = bytes_of(path, n);
+			path += n;
+			pattern = strchr(pattern, '}') + 1;
+		} else if (*pattern != *path) {
+			return false;
+		} else if (*pattern == '\0') {
+			return true;
+		} else {
+			pattern++;
+			path++;
+		}
+	}
 }
 
-enum api_route api_route(const char *method, const char *path, struct arena *a,
-                         const struct api_operation **op_r,
-                         const char **param_r, char allow[API_ALLOW_SIZE]) {
-  if (strcmp(method, "HEAD") == 0)
-    method = "GET";
-  const char *winner = NULL; /* the pattern that stands for this path: a literal
-                                one comes first */
-  struct bytes param = bytes_str("");
-  for (const struct api_operation *op = api_operations; op->id != NULL; op++) {
-    struct bytes p = bytes_str("");
-    if (!path_fits(op->path, path, &p))
-      continue;
-    if (winner == NULL ||
-        (strchr(winner, '{') != NULL && strchr(op->path, '{') == NULL)) {
-      winner = op->path;
-      param = p;
-    }
-  }
-  if (winner == NULL)
-    return API_ROUTE_NO_PATH;
-  size_t n = 0;
-  for (const struct api_operation *op = api_operations; op->id != NULL; op++) {
-    if (strcmp(op->path, winner) != 0)
-      continue;
-    if (strcmp(api_method_str(op->method), method) == 0) {
-      *op_r = op;
-      *param_r = api_percent_decode(a, arena_strndup(a, param.p, param.n));
-      return API_ROUTE_FOUND;
-    }
-    n += (size_t)snprintf(
-        allow + n, API_ALLOW_SIZE - n, "%s%s", n > 0 ? ", " : "",
-        op->method == API_GET ? "GET, HEAD" : api_method_str(op->method));
-  }
-  return API_ROUTE_NO_METHOD;
+enum api_route
+api_route(const char *method, const char *path, struct arena *a, const struct api_operation **op_r,
+	  const char **param_r, char allow[API_ALLOW_SIZE])
+{
+	if (strcmp(method, "HEAD") == 0)
+		method = "GET";
+	const char *winner = NULL; /* the pattern that stands for this path: a literal
+				      one comes first */
+	struct bytes param = bytes_str("");
+	for (const struct api_operation *op = api_operations; op->id != NULL; op++) {
+		struct bytes p = bytes_str("");
+		if (!path_fits(op->path, path, &p))
+			continue;
+		if (winner == NULL || (strchr(winner, '{') != NULL && strchr(op->path, '{') == NULL)) {
+			winner = op->path;
+			param = p;
+		}
+	}
+	if (winner == NULL)
+		return API_ROUTE_NO_PATH;
+	size_t n = 0;
+	for (const struct api_operation *op = api_operations; op->id != NULL; op++) {
+		if (strcmp(op->path, winner) != 0)
+			continue;
+		if (strcmp(api_method_str(op->method), method) == 0) {
+			*op_r = op;
+			*param_r = api_percent_decode(a, arena_strndup(a, param.p, param.n));
+			return API_ROUTE_FOUND;
+		}
+		n += (size_t)snprintf(allow + n, API_ALLOW_SIZE - n, "%s%s", n > 0 ? ", " : "",
+				      op->method == API_GET ? "GET, HEAD" : api_method_str(op->method));
+	}
+	return API_ROUTE_NO_METHOD;
 }

@@ -37,12 +37,11 @@ void pipe_end(struct pipe **p, bool broken);
 /* --- reader
  * ---------------------------------------------------------------------------------------------
  */
-#define PIPE_END (-1)
+#define PIPE_END    (-1)
 #define PIPE_BROKEN (-2)
 /* Octets copied; 0: none now: sleep(ctx) was called, and wake(ctx) will be when
  * there is something. */
-long pipe_read(struct pipe *p, void *to, size_t max, void (*sleep)(void *ctx),
-               void (*wake)(void *ctx), void *ctx);
+long pipe_read(struct pipe *p, void *to, size_t max, void (*sleep)(void *ctx), void (*wake)(void *ctx), void *ctx);
 /* The connection has gone; after it wake() is not called any more. Gives the
  * reader's reference up. NULL is fine. */
 void pipe_close(struct pipe **p);

@@ -13,9 +13,8 @@ struct workers;
 typedef void (*workers_fn)(void *ctx, void *item);
 
 /* threads >= 2; queue_max items may wait. */
-enum rc workers_open(int threads, int long_max, int queue_max, workers_fn fn,
-                     void *ctx, struct workers **out_r,
-                     struct err *e) MUST_CHECK;
+enum rc workers_open(int threads, int long_max, int queue_max, workers_fn fn, void *ctx, struct workers **out_r,
+		     struct err *e) MUST_CHECK;
 /* False: the queue is full, the item was not taken. */
 bool workers_push(struct workers *w, void *item, bool is_long) MUST_CHECK;
 /* Runs everything that was taken, then ends the threads. */
