@@ -280,8 +280,8 @@ truncate_at(struct export *x, uint64_t i)
 static void
 forge_header(struct export *x, uint64_t i)
 {
-	char *at = strstr(x->lines[0], "\\n\\n"); /* the signature's last digits */
-	at = strstr(at, "=\\n");
+	char *at = strstr(x->lines[0], "\\u000a\\u000a"); /* the signature's last digits */
+	at = strstr(at, "=\\u000a");
 	assert_non_null(at);
 	at[-5] = at[-5] == 'A' ? 'B' : 'A';
 }
@@ -308,9 +308,9 @@ reformat(struct export *x, uint64_t i)
 static void
 forge_inner_head(struct export *x, uint64_t i)
 {
-	char *at = strstr(x->lines[x->line_of[499] + 1], "\\n500\\n");
+	char *at = strstr(x->lines[x->line_of[499] + 1], "\\u000a500\\u000a");
 	assert_non_null(at);
-	at[4] = '1';
+	at[8] = '1';
 }
 
 static const struct {
