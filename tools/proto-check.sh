@@ -7,7 +7,7 @@
 #   proto-check.sh --accept     make the present state the baseline
 set -euo pipefail
 cd "$(dirname "$0")/.."
-buf=tools/node/node_modules/.bin/buf
+buf=$(echo tools/node/node_modules/@bufbuild/buf-*/bin/buf)
 baseline=proto/baseline.binpb
 case ${1-} in
 --accept) exec "$buf" build proto --exclude-source-info -o "$baseline" ;;
