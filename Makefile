@@ -183,9 +183,10 @@ asan: deps ## every test under AddressSanitizer and UBSan
 	$(MAKE) B=build/asan SAN=1 component
 	$(MAKE) B=build/asan SAN=1 integration
 
-bench: deps ## measure against Postfix + clamav-milter + OpenDKIM in the same run
+bench: deps ## measure against Postfix + clamav-milter + OpenDKIM in the same run; message search
 	$(MAKE) $(JOBS) bins
 	bench/run.sh
+	SEKISHO_BUILD=$(abspath $(B)) bench/search.sh
 
 signatures: ## fetch real ClamAV signatures with freshclam
 	deploy/local/signatures.sh

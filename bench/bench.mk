@@ -9,5 +9,10 @@ $(BENCH_BINS):
 	@mkdir -p $(@D)
 	$(CC) -std=gnu11 -D_GNU_SOURCE $(OPT) $(WARN) $(HARDEN) $(LDOPT) $(LDHARDEN) -o $@ $(filter %.c,$^) -lssl -lcrypto
 
+# Message search is measured through the code of the service.
+$(B)/bin/bench-search: $(B)/obj/bench/search_bench.o $(B)/lib/svc-delivery.a $(LIB_A) $(PROTO_A)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS_ALL) -o $@ $< $(B)/lib/svc-delivery.a -Wl,--start-group $(LIB_A) $(PROTO_A) -Wl,--end-group $(LIBS_SYS)
+
 .PHONY: bench-bins
 bench-bins: $(BENCH_BINS) ## build the load generator and the sink

@@ -15,7 +15,7 @@
 #define TOKENS_MAX	 24  /* of a query that are looked up; the rest is checked */
 #define WAITING_ROWS	 128 /* of arrivals that are checked without the index */
 #define WAITING_MESSAGES 256
-#define GROUP_FIRST	 4    /* segments opened first; then twice as many each time */
+#define GROUP_FIRST	 1    /* segments opened first; then four times as many each time */
 #define BLOCKS_MAX	 2048 /* read at once */
 #define QUEUE		 64   /* ids a segment has ready */
 #define EPOCHS_MAX	 8
@@ -210,7 +210,7 @@ open_group(struct search_sources *s, struct err *e)
 	}
 	s->blocks += w.n;
 	s->opened += n;
-	s->group *= 2;
+	s->group *= 4;
 	arena_free(&scratch);
 	return rc;
 }
