@@ -18,6 +18,7 @@ sse_restart(struct sse *s)
 	buf_reset(&s->line);
 	buf_reset(&s->data);
 	s->type[0] = '\0';
+	memcpy(s->next_id, s->id, sizeof(s->id));
 	s->after_cr = s->begun = s->has_data = false;
 }
 
@@ -32,6 +33,7 @@ static bool
 dispatch(struct sse *s)
 {
 	bool go_on = true;
+	memcpy(s->id, s->next_id, sizeof(s->id));
 	if (s->has_data) {
 		struct sse_event e = {s->type[0] != '\0' ? s->type : "message", s->id, buf_bytes(&s->data)};
 		go_on = s->on_event(s->ctx, &e);
@@ -89,7 +91,7 @@ take_line(struct sse *s)
 	} else if (bytes_eq(name, bytes_str("event"))) {
 		set_short(s->type, sizeof(s->type), value);
 	} else if (bytes_eq(name, bytes_str("id"))) {
-		set_short(s->id, sizeof(s->id), value);
+		set_short(s->next_id, sizeof(s->next_id), value);
 	} else if (bytes_eq(name, bytes_str("retry"))) {
 		set_retry(s, value);
 	}

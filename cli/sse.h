@@ -19,7 +19,8 @@ struct sse {
 	bool (*on_event)(void *ctx, const struct sse_event *e); /* false: enough */
 	void *ctx;
 	struct buf line, data;
-	char type[128], id[64];
+	char type[128];
+	char id[64], next_id[64]; /* of the last event that ended; of the one that is coming */
 	bool after_cr, begun, has_data;
 	int retry_ms; /* as the server asked; 0: it did not */
 };

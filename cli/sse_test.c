@@ -67,9 +67,9 @@ ends_and_bounds(void **state)
 	sse_init(&s, write_down, &out);
 	assert_false(sse_feed(&s, bytes_str("data: stop\n\ndata: more\n\n")));
 	assert_string_equal((const char *)out.p, "message||stop;\n");
-	/* What was cut off is not an event of the next connection, and the id stays. */
+	/* What was cut off is not an event of the next connection, and its id does not count. */
 	sse_restart(&s);
-	assert_true(sse_feed(&s, bytes_str("id: 41\nretry: 2500\ndata: a\n\ndata: hal")));
+	assert_true(sse_feed(&s, bytes_str("id: 41\nretry: 2500\ndata: a\n\nid: 42\ndata: hal")));
 	sse_restart(&s);
 	assert_string_equal(s.id, "41");
 	assert_int_equal(s.retry_ms, 2500);

@@ -100,7 +100,7 @@ def offered(shell, line, folder):
         out = subprocess.run(["bash", "-c", run], capture_output=True, text=True, timeout=60, env={"PATH": PATH}, cwd=folder)
     elif shell == "fish":
         out = subprocess.run(["fish", "--no-config", "-c", f"{script}\ncomplete -C {shlex.quote(line)}"], capture_output=True, text=True,
-                             timeout=60, cwd=folder, env={"PATH": PATH, "HOME": "/nonexistent", "XDG_CONFIG_HOME": "/nonexistent"})
+                             timeout=60, cwd=folder, env={"PATH": PATH, "HOME": str(folder.parent), "XDG_CONFIG_HOME": str(folder.parent)})
     else:
         # compadd and _files are the completion system's; here they say what they were given.
         words = line.split(" ")
