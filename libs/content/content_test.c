@@ -407,13 +407,78 @@ test_first_key(void **state)
 	arena_free(&a);
 }
 
+/* Many at once: in the order asked, what is missing or broken costs nobody else his; no other tenant's. */
+static void
+test_many(void **state)
+{
+	struct uuid tenant = uuid_v7(clock_wall_us()), other = uuid_v7(clock_wall_us()), ids[20];
+	struct bytes data[20];
+	struct err e = {0};
+	struct db_tx *tx = NULL;
+	struct arena *a = arena_new();
+	size_t bad = 9;
+	for (size_t i = 0; i < 20; i++) {
+		ids[i] = uuid_v7(clock_wall_us());
+		const struct content_item items[] = {{CONTENT_FACTS, bytes_of(ids[i].b, 16)},
+						     {CONTENT_DECISION, bytes_str("no")}};
+		if (i != 7)
+			put(&tenant, &ids[i], items, 1 + i % 2);
+	}
+	begin(pool, &tenant, &tx);
+	assert_int_equal(content_get_many(content, tx, &tenant, ids, 20, CONTENT_FACTS, 16, data, &bad, a, &e), RC_OK);
+	assert_int_equal(bad, 0);
+	for (size_t i = 0; i < 20; i++) {
+		if (i == 7)
+			assert_null(data[i].p);
+		else
+			assert_true(bytes_eq(data[i], bytes_of(ids[i].b, 16)));
+	}
+	/* One that has more than is wanted, as one that does not open. */
+	assert_int_equal(content_get_many(content, tx, &tenant, ids, 20, CONTENT_FACTS, 15, data, &bad, a, &e), RC_OK);
+	assert_int_equal(bad, 19);
+	for (size_t i = 0; i < 20; i++)
+		assert_null(data[i].p);
+	assert_int_equal(content_get_many(content, tx, &tenant, ids, 0, CONTENT_FACTS, 16, data, &bad, a, &e), RC_OK);
+	db_end(&tx);
+	begin(pool, &other, &tx);
+	assert_int_equal(content_get_many(content, tx, &other, ids, 20, CONTENT_FACTS, 16, data, &bad, a, &e), RC_OK);
+	for (size_t i = 0; i < 20; i++)
+		assert_null(data[i].p);
+	db_end(&tx);
+	arena_free(&a);
+}
+
+/* The same for the same tenant, epoch and purpose; another for any other. */
+static void
+test_derived_keys(void **state)
+{
+	struct uuid one = uuid_v7(clock_wall_us()), two = uuid_v7(clock_wall_us());
+	uint8_t keys[4][CRYPT_KEY_SIZE];
+	struct err e;
+	int32_t epoch = 0, of_two = 0, missing = 99;
+	assert_int_equal(content_derive_key(content, &one, &epoch, "a", keys[0], &e), RC_OK);
+	assert_int_equal(epoch, 1);
+	assert_int_equal(content_derive_key(content, &one, &epoch, "a", keys[1], &e), RC_OK);
+	assert_memory_equal(keys[0], keys[1], CRYPT_KEY_SIZE);
+	assert_int_equal(content_derive_key(content, &one, &epoch, "b", keys[2], &e), RC_OK);
+	assert_int_equal(content_derive_key(content, &two, &of_two, "a", keys[3], &e), RC_OK);
+	assert_memory_not_equal(keys[0], keys[2], CRYPT_KEY_SIZE);
+	assert_memory_not_equal(keys[0], keys[3], CRYPT_KEY_SIZE);
+	assert_int_equal(content_derive_key(content, &one, &missing, "a", keys[1], &e), RC_NOT_FOUND);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_round),	    cmocka_unit_test(test_bundles),
-	    cmocka_unit_test(test_tampered_bundle), cmocka_unit_test(test_other_tenant),
-	    cmocka_unit_test(test_tampered),	    cmocka_unit_test(test_secret),
+	    cmocka_unit_test(test_many),
+	    cmocka_unit_test(test_derived_keys),
+	    cmocka_unit_test(test_round),
+	    cmocka_unit_test(test_bundles),
+	    cmocka_unit_test(test_tampered_bundle),
+	    cmocka_unit_test(test_other_tenant),
+	    cmocka_unit_test(test_tampered),
+	    cmocka_unit_test(test_secret),
 	    cmocka_unit_test(test_first_key),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
