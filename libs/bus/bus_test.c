@@ -204,6 +204,10 @@ serve_echo(void *ctx, const struct bus_incoming *in, struct buf *reply, struct e
 		return err_set(e, RC_DENIED, "not you");
 	if (bytes_eq(in->payload, bytes_str("slow")))
 		pause_ms(400);
+	if (bytes_eq(in->payload, bytes_str("key"))) {
+		buf_addf(reply, "<%s> from %s", in->idempotency_key, in->caller);
+		return RC_OK;
+	}
 	buf_addf(reply, "%s %.32s ", t, in->traceparent + 3);
 	buf_add_bytes(reply, in->actor_token);
 	buf_add_bytes(reply, in->payload);
@@ -240,11 +244,41 @@ rpc_round_trip(void **state)
 	assert_true(bytes_eq(reply, bytes_of(want, sizeof(want) - 1)));
 	assert_int_equal(call("deny", 2000, a, &reply, &e), RC_DENIED);
 	assert_string_equal(e.text, "not you");
+	assert_int_equal(call("key", 2000, a, &reply, &e), RC_OK);
+	assert_true(bytes_eq(reply, bytes_str("<> from ingest")));
 	uint64_t served = stats_of(delivery).served;
 	assert_int_equal(call("slow", 100, a, &reply, &e), RC_RETRY);
 	WAIT_UNTIL(stats_of(delivery).served > served); /* nobody waits for it any more, and it ends */
 	assert_int_equal(call("", 2000, a, &reply, &e), RC_OK);
 	assert_int_equal(call("x", 0, a, &reply, &e), RC_RETRY);
+	arena_free(&a);
+}
+
+static void
+keys_travel(void **state)
+{
+	char longest[BUS_KEY_MAX + 2];
+	memset(longest, 'k', sizeof(longest));
+	longest[BUS_KEY_MAX] = '\0';
+	const struct {
+		const char *key;
+		enum rc rc;
+	} rows[] = {{NULL, RC_OK},	 {"", RC_OK},	      {"3f-!~", RC_OK},	    {longest, RC_OK},
+		    {"a b", RC_INVALID}, {"a\n", RC_INVALID}, {"\x7f", RC_INVALID}, {"\xc3\xa9", RC_INVALID}};
+	struct arena *a = arena_new();
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct bus_request r = {.subject = "rpc.v1.test.echo",
+					.idempotency_key = rows[i].key,
+					.payload = bytes_str("key"),
+					.deadline_ms = clock_mono_ms() + 2000};
+		struct bytes reply;
+		struct err e = {0};
+		assert_int_equal(bus_call(ingest, &r, a, &reply, &e), rows[i].rc);
+		const char *want = arena_printf(a, "<%s> from ingest", rows[i].key != NULL ? rows[i].key : "");
+		assert_true(rows[i].rc != RC_OK || bytes_eq(reply, bytes_str(want)));
+	}
+	longest[BUS_KEY_MAX] = 'k';
+	assert_false(bus_key_valid(bytes_of(longest, BUS_KEY_MAX + 1)));
 	arena_free(&a);
 }
 
@@ -588,11 +622,9 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(rpc_round_trip),
-	    cmocka_unit_test(calls_share_messages),
-	    cmocka_unit_test(callers_give_up_one_by_one),
-	    cmocka_unit_test(calls_have_bounds),
-	    cmocka_unit_test(calls_end_when_the_road_does),
+	    cmocka_unit_test(rpc_round_trip),	    cmocka_unit_test(keys_travel),
+	    cmocka_unit_test(calls_share_messages), cmocka_unit_test(callers_give_up_one_by_one),
+	    cmocka_unit_test(calls_have_bounds),    cmocka_unit_test(calls_end_when_the_road_does),
 	    cmocka_unit_test(events_are_confirmed),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);

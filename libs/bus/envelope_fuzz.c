@@ -31,6 +31,7 @@ try_calls(struct bytes in)
 		if (!bytes_eq(calls[i].tenant, again[i].tenant) || calls[i].expires_us != again[i].expires_us ||
 		    !bytes_eq(calls[i].traceparent, again[i].traceparent) ||
 		    !bytes_eq(calls[i].actor_token, again[i].actor_token) ||
+		    !bytes_eq(calls[i].idempotency_key, again[i].idempotency_key) ||
 		    !bytes_eq(calls[i].payload, again[i].payload) || m->calls[i]->payload.len != again[i].payload.n ||
 		    m->calls[i]->expires != again[i].expires_us)
 			abort();

@@ -18,7 +18,8 @@ calls_as_protobuf(void **state)
 				       .expires_us = 1795320000000000,
 				       .traceparent = bytes_str("00-trace"),
 				       .actor_token = bytes_of("\0tok", 4),
-				       .payload = bytes_str("first")},
+				       .payload = bytes_str("first"),
+				       .idempotency_key = bytes_str("key-1")},
 				      {.expires_us = -1},
 				      {.payload = bytes_str("third")}},
 			     out[3];
@@ -44,6 +45,8 @@ calls_as_protobuf(void **state)
 		assert_true(bytes_eq(bytes_of(c->actor_token.data, c->actor_token.len), in[i].actor_token));
 		assert_true(bytes_eq(bytes_of(c->payload.data, c->payload.len), in[i].payload));
 		assert_true(bytes_eq(bytes_str(c->traceparent), in[i].traceparent));
+		assert_true(bytes_eq(out[i].idempotency_key, in[i].idempotency_key));
+		assert_true(bytes_eq(bytes_str(c->idempotency_key), in[i].idempotency_key));
 		assert_int_equal(c->expires, in[i].expires_us);
 	}
 	assert_int_equal(envelope_read_calls(buf_bytes(&b), out, 2, &n, &e), RC_INVALID); /* too many */
