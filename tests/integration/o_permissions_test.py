@@ -60,6 +60,8 @@ def status(call, *args, **more):
         call(*args, **more)
     except sites.ApiError as e:
         return e.status
+    except ValueError:
+        pass  # an export is JSON lines, or CSV
     return 200
 
 
