@@ -4,51 +4,18 @@
  */
 #include "journal.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <sys/file.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
-#include <uthash.h>
 
-#include "core/clock.h"
-#include "core/log.h"
+#include "journal_internal.h"
 
-#define MAGIC	     "SKAJ0001"
-#define MAGIC_SIZE   8
-#define HEAD_SIZE    12 /* length and check */
-#define BODY_MAX     (2u * 1024 * 1024)
-#define WRITE_AT     (1024u * 1024)
-#define PATH_SIZE    512
-#define SEGMENTS_MAX 100000
-
-enum type { STATE = 'S', BEGUN = 'B', ENTRY = 'E', KEY = 'K', HEAD = 'H' };
-
-struct log {
-	struct journal_log v;
-	UT_hash_handle hh;
-};
-
-struct journal {
-	pthread_mutex_t lock;
-	char folder[PATH_SIZE - 64];
-	int64_t segment_octets;
-	int lock_fd, fd;
-	uint64_t segment; /* number of the open one */
-	int64_t octets;	  /* in it */
-	struct buf out;	  /* not written yet */
-	struct log *logs;
-	bool broken;
-};
+#define CHECK_SIZE 8
+#define WRITE_AT   (1024u * 1024)
 
 /* --- encoding --------------------------------------------------------------------------------------------------- */
-static void
-put(struct buf *b, uint64_t v, int octets)
+void
+journal_put(struct buf *b, uint64_t v, int octets)
 {
 	uint8_t p[8];
 	for (int i = 0; i < octets; i++)
@@ -80,25 +47,25 @@ cut_number(struct bytes *b, int octets, uint64_t *out)
 	return true;
 }
 
-static void
-add_record(struct buf *out, struct bytes body)
+void
+journal_add_record(struct buf *out, struct bytes body)
 {
 	struct merkle_hash h;
 	merkle_sha256(body, &h);
-	put(out, body.n, 4);
-	buf_add(out, h.b, HEAD_SIZE - 4);
+	journal_put(out, body.n, 4);
+	buf_add(out, h.b, CHECK_SIZE);
 	buf_add_bytes(out, body);
 }
 
 /* The next whole record of *rest; false at the end or at one that is torn. */
-static bool
-next_record(struct bytes *rest, struct bytes *body_r)
+bool
+journal_next_record(struct bytes *rest, struct bytes *body_r)
 {
 	struct bytes at = *rest;
 	uint64_t n;
-	uint8_t check[HEAD_SIZE - 4];
+	uint8_t check[CHECK_SIZE];
 	struct merkle_hash h;
-	if (!cut_number(&at, 4, &n) || !cut(&at, check, sizeof(check)) || n == 0 || n > BODY_MAX || n > at.n)
+	if (!cut_number(&at, 4, &n) || !cut(&at, check, sizeof(check)) || n == 0 || n > JOURNAL_BODY_MAX || n > at.n)
 		return false;
 	merkle_sha256(bytes_of(at.p, n), &h);
 	if (memcmp(h.b, check, sizeof(check)) != 0)
@@ -125,8 +92,8 @@ log_of(struct journal *j, const struct uuid *tenant)
 	return l;
 }
 
-static void
-all_synced(struct journal *j)
+void
+journal_all_synced(struct journal *j)
 {
 	for (struct log *l = j->logs; l != NULL; l = l->hh.next)
 		if (l->v.synced != l->v.tree.size || l->v.synced == 0) {
@@ -135,19 +102,19 @@ all_synced(struct journal *j)
 		}
 }
 
-static void
-add_state(struct buf *out, const struct journal_log *l)
+void
+journal_add_state(struct buf *out, const struct journal_log *l)
 {
 	struct buf b;
 	buf_init(&b, 0);
-	put(&b, STATE, 1);
+	journal_put(&b, JOURNAL_STATE, 1);
 	buf_add(&b, l->tenant.b, 16);
-	put(&b, l->tree.size, 8);
-	put(&b, l->head, 8);
-	put(&b, (uint64_t)l->head_us, 8);
-	put(&b, l->keys, 4);
+	journal_put(&b, l->tree.size, 8);
+	journal_put(&b, l->head, 8);
+	journal_put(&b, (uint64_t)l->head_us, 8);
+	journal_put(&b, l->keys, 4);
 	buf_add(&b, l->tree.h, (size_t)l->tree.n * MERKLE_SIZE);
-	add_record(out, buf_bytes(&b));
+	journal_add_record(out, buf_bytes(&b));
 	buf_done(&b);
 }
 
@@ -183,8 +150,8 @@ take_entry(struct bytes b, struct journal_entry *v)
 }
 
 /* Applies a record to the state; hands it to r if there is one. */
-static enum rc
-take_record(struct journal *j, struct bytes b, const struct journal_reader *r, struct err *e)
+enum rc
+journal_take_record(struct journal *j, struct bytes b, const struct journal_reader *r, struct err *e)
 {
 	uint8_t type = b.p[0];
 	struct journal_entry v;
@@ -192,13 +159,13 @@ take_record(struct journal *j, struct bytes b, const struct journal_reader *r, s
 	uint64_t n, at;
 	b = bytes_of(b.p + 1, b.n - 1);
 	switch (type) {
-	case BEGUN:
+	case JOURNAL_BEGUN:
 		return RC_OK;
-	case STATE:
+	case JOURNAL_STATE:
 		if (r != NULL) /* all of it was read already */
 			return RC_OK;
 		return take_state(j, b) ? RC_OK : err_set(e, RC_INVALID, "journal: a state that is none");
-	case ENTRY: {
+	case JOURNAL_ENTRY: {
 		if (!take_entry(b, &v))
 			return err_set(e, RC_INVALID, "journal: an entry that is none");
 		if (r != NULL)
@@ -210,14 +177,14 @@ take_record(struct journal *j, struct bytes b, const struct journal_reader *r, s
 		merkle_frontier_add(&l->v.tree, &v.leaf);
 		return RC_OK;
 	}
-	case KEY:
+	case JOURNAL_KEY:
 		if (!cut(&b, tenant.b, 16) || !cut_number(&b, 4, &n))
 			return err_set(e, RC_INVALID, "journal: a key that is none");
 		if (r != NULL)
 			return r->key(r->ctx, &tenant, (int32_t)n, b, e);
 		log_of(j, &tenant)->v.keys++;
 		return RC_OK;
-	case HEAD: {
+	case JOURNAL_HEAD: {
 		if (!cut(&b, tenant.b, 16) || !cut_number(&b, 8, &n) || !cut_number(&b, 8, &at))
 			return err_set(e, RC_INVALID, "journal: a head that is none");
 		if (r != NULL)
@@ -232,178 +199,8 @@ take_record(struct journal *j, struct bytes b, const struct journal_reader *r, s
 	}
 }
 
-/* --- segments --------------------------------------------------------------------------------------------------- */
-static void
-segment_path(const struct journal *j, uint64_t n, const char *end, char out[PATH_SIZE])
-{
-	snprintf(out, PATH_SIZE, "%s/%012llu.journal%s", j->folder, (unsigned long long)n, end);
-}
-
-static int
-compare_numbers(const void *a, const void *b)
-{
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-	return x < y ? -1 : x > y;
-}
-
-/* Numbers of all segments, ascending; to be freed. */
-static enum rc
-list_segments(const struct journal *j, uint64_t **v_r, size_t *n_r, struct err *e)
-{
-	DIR *d = opendir(j->folder);
-	if (d == NULL)
-		return err_set(e, RC_INVALID, "%s: %s", j->folder, strerror(errno));
-	uint64_t *v = NULL;
-	size_t n = 0;
-	for (struct dirent *f; (f = readdir(d)) != NULL;) {
-		unsigned long long number;
-		int end = 0;
-		if (sscanf(f->d_name, "%12llu.journal%n", &number, &end) != 1 || end == 0 || f->d_name[end] != 0 ||
-		    n == SEGMENTS_MAX)
-			continue;
-		v = realloc(v, (n + 1) * sizeof(*v));
-		if (v == NULL)
-			abort();
-		v[n++] = number;
-	}
-	closedir(d);
-	if (n > 0)
-		qsort(v, n, sizeof(*v), compare_numbers);
-	*v_r = v;
-	*n_r = n;
-	return RC_OK;
-}
-
-/* A whole segment in memory, or NULL with *n_r 0 if it is empty. */
-static enum rc
-map_segment(const char *path, void **p_r, size_t *n_r, struct err *e)
-{
-	struct stat st;
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &st) != 0) {
-		if (fd >= 0)
-			close(fd);
-		return err_set(e, RC_RETRY, "%s: %s", path, strerror(errno));
-	}
-	*n_r = (size_t)st.st_size;
-	*p_r = *n_r > 0 ? mmap(NULL, *n_r, PROT_READ, MAP_PRIVATE, fd, 0) : NULL;
-	close(fd);
-	return *p_r != MAP_FAILED ? RC_OK : err_set(e, RC_RETRY, "%s: %s", path, strerror(errno));
-}
-
-/* Reads a segment into the state or for r. good_r: octets up to the last whole record; begun_r: its states were whole.
- */
-static enum rc
-read_segment(struct journal *j, const char *path, const struct journal_reader *r, size_t *good_r, size_t *size_r,
-	     bool *begun_r, struct err *e)
-{
-	void *p;
-	size_t n;
-	enum rc rc = map_segment(path, &p, &n, e);
-	if (rc != RC_OK)
-		return rc;
-	struct bytes rest = bytes_of(p, n), body;
-	*size_r = n;
-	*good_r = 0;
-	*begun_r = false;
-	if (n >= MAGIC_SIZE && memcmp(p, MAGIC, MAGIC_SIZE) == 0) {
-		rest = bytes_of(rest.p + MAGIC_SIZE, n - MAGIC_SIZE);
-		while (rc == RC_OK && next_record(&rest, &body)) {
-			rc = take_record(j, body, r, e);
-			*begun_r |= body.p[0] == BEGUN;
-		}
-		*good_r = n - rest.n;
-	}
-	if (p != NULL)
-		munmap(p, n);
-	return rc;
-}
-
-static enum rc
-sync_folder(const struct journal *j, struct err *e)
-{
-	int fd = open(j->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	bool ok = fd >= 0 && fsync(fd) == 0;
-	if (fd >= 0)
-		close(fd);
-	return ok ? RC_OK : err_set(e, RC_RETRY, "%s: %s", j->folder, strerror(errno));
-}
-
-static enum rc
-write_all(int fd, struct bytes b, struct err *e)
-{
-	while (b.n > 0) {
-		ssize_t n = write(fd, b.p, b.n);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return err_set(e, RC_RETRY, "journal: %s", strerror(errno));
-		b = bytes_of(b.p + n, b.n - (size_t)n);
-	}
-	return RC_OK;
-}
-
-/* A new segment with the state of all logs; what was written before is synced. */
-static enum rc
-begin_segment(struct journal *j, uint64_t number, struct err *e)
-{
-	char path[PATH_SIZE];
-	static const uint8_t begun[] = {BEGUN};
-	segment_path(j, number, "", path);
-	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return err_set(e, RC_RETRY, "%s: %s", path, strerror(errno));
-	struct buf b;
-	buf_init(&b, 0);
-	buf_add(&b, MAGIC, MAGIC_SIZE);
-	for (const struct log *l = j->logs; l != NULL; l = l->hh.next)
-		add_state(&b, &l->v);
-	add_record(&b, bytes_of(begun, sizeof(begun)));
-	enum rc rc = write_all(fd, buf_bytes(&b), e);
-	if (rc == RC_OK && fdatasync(fd) != 0)
-		rc = err_set(e, RC_RETRY, "%s: %s", path, strerror(errno));
-	if (rc == RC_OK)
-		rc = sync_folder(j, e);
-	if (rc == RC_OK) {
-		if (j->fd >= 0)
-			close(j->fd);
-		j->fd = fd;
-		j->segment = number;
-		j->octets = (int64_t)b.n;
-	} else {
-		close(fd);
-		unlink(path);
-	}
-	buf_done(&b);
-	return rc;
-}
-
-/* Keep what is cut from the end: it was never synced, but who knows. */
-static enum rc
-cut_tail(struct journal *j, const char *path, size_t good, size_t size, struct err *e)
-{
-	char kept[PATH_SIZE + 32];
-	void *p;
-	size_t n;
-	snprintf(kept, sizeof(kept), "%s.cut-%lld", path, (long long)clock_wall_us());
-	enum rc rc = map_segment(path, &p, &n, e);
-	if (rc != RC_OK)
-		return rc;
-	int fd = open(kept, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	rc = fd >= 0 ? write_all(fd, bytes_of((uint8_t *)p + good, n - good), e)
-		     : err_set(e, RC_RETRY, "%s: %s", kept, strerror(errno));
-	if (fd >= 0)
-		close(fd);
-	munmap(p, n);
-	if (rc == RC_OK && truncate(path, (off_t)good) != 0)
-		rc = err_set(e, RC_RETRY, "%s: %s", path, strerror(errno));
-	if (rc == RC_OK)
-		log_warn("the journal ended in a torn record, which was cut", LOG_INT("octets", size - good));
-	return rc;
-}
-
-static void
-forget_logs(struct journal *j)
+void
+journal_forget_logs(struct journal *j)
 {
 	struct log *l, *more;
 	HASH_ITER(hh, j->logs, l, more)
@@ -411,92 +208,6 @@ forget_logs(struct journal *j)
 		HASH_DEL(j->logs, l);
 		free(l);
 	}
-}
-
-static enum rc
-open_newest(struct journal *j, const uint64_t *v, size_t n, struct err *e)
-{
-	char path[PATH_SIZE];
-	size_t good = 0, size = 0;
-	bool begun = false;
-	enum rc rc = RC_OK;
-	while (n > 0 && rc == RC_OK) {
-		segment_path(j, v[n - 1], "", path);
-		rc = read_segment(j, path, NULL, &good, &size, &begun, e);
-		if (rc != RC_OK || begun)
-			break;
-		/* It was being made when the power went: the one before holds everything. */
-		forget_logs(j);
-		if (unlink(path) != 0)
-			rc = err_set(e, RC_RETRY, "%s: %s", path, strerror(errno));
-		n--;
-	}
-	if (rc != RC_OK || n == 0)
-		return rc == RC_OK ? begin_segment(j, 1, e) : rc;
-	if (good < size)
-		rc = cut_tail(j, path, good, size, e);
-	if (rc != RC_OK)
-		return rc;
-	j->fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
-	/* What another process wrote and did not sync must be on disk before it counts. */
-	if (j->fd < 0 || fdatasync(j->fd) != 0)
-		return err_set(e, RC_RETRY, "%s: %s", path, strerror(errno));
-	j->segment = v[n - 1];
-	j->octets = (int64_t)good;
-	all_synced(j);
-	return RC_OK;
-}
-
-enum rc
-journal_open(const struct journal_options *o, struct journal **out_r, struct err *e)
-{
-	char path[PATH_SIZE];
-	uint64_t *v = NULL;
-	size_t n = 0;
-	if (strlen(o->folder) >= sizeof(((struct journal *)0)->folder))
-		return err_set(e, RC_INVALID, "the path of the journal is too long");
-	struct journal *j = calloc(1, sizeof(*j));
-	if (j == NULL)
-		abort();
-	pthread_mutex_init(&j->lock, NULL);
-	snprintf(j->folder, sizeof(j->folder), "%s", o->folder);
-	j->segment_octets = o->segment_octets;
-	j->fd = -1;
-	buf_init(&j->out, 0);
-	snprintf(path, sizeof(path), "%s/lock", o->folder);
-	j->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	enum rc rc = RC_OK;
-	if (j->lock_fd < 0)
-		rc = err_set(e, RC_INVALID, "%s: %s", path, strerror(errno));
-	else if (flock(j->lock_fd, LOCK_EX | LOCK_NB) != 0)
-		rc = err_set(e, RC_CONFLICT, "another process has the journal %s", o->folder);
-	if (rc == RC_OK)
-		rc = list_segments(j, &v, &n, e);
-	if (rc == RC_OK)
-		rc = open_newest(j, v, n, e);
-	free(v);
-	if (rc != RC_OK)
-		journal_close(&j);
-	else
-		*out_r = j;
-	return rc;
-}
-
-void
-journal_close(struct journal **p)
-{
-	struct journal *j = *p;
-	if (j == NULL)
-		return;
-	if (j->fd >= 0)
-		close(j->fd);
-	if (j->lock_fd >= 0)
-		close(j->lock_fd);
-	forget_logs(j);
-	buf_done(&j->out);
-	pthread_mutex_destroy(&j->lock);
-	free(j);
-	*p = NULL;
 }
 
 /* --- use -------------------------------------------------------------------------------------------------------- */
@@ -536,7 +247,7 @@ flush(struct journal *j, struct err *e)
 {
 	if (j->broken)
 		return err_set(e, RC_RETRY, "the journal failed before");
-	enum rc rc = write_all(j->fd, buf_bytes(&j->out), e);
+	enum rc rc = journal_write_all(j->fd, buf_bytes(&j->out), e);
 	if (rc == RC_OK)
 		j->octets += (int64_t)j->out.n;
 	else
@@ -548,11 +259,11 @@ flush(struct journal *j, struct err *e)
 static enum rc
 add_body(struct journal *j, struct buf *b, struct err *e)
 {
-	if (b->n > BODY_MAX) {
+	if (b->n > JOURNAL_BODY_MAX) {
 		j->broken = true;
 		return err_set(e, RC_LIMIT, "too long for the journal");
 	}
-	add_record(&j->out, buf_bytes(b));
+	journal_add_record(&j->out, buf_bytes(b));
 	return j->out.n >= WRITE_AT ? flush(j, e) : RC_OK;
 }
 
@@ -561,13 +272,13 @@ journal_add(struct journal *j, const struct journal_entry *v, struct err *e)
 {
 	struct buf b;
 	buf_init(&b, 0);
-	put(&b, ENTRY, 1);
+	journal_put(&b, JOURNAL_ENTRY, 1);
 	buf_add(&b, v->tenant.b, 16);
 	buf_add(&b, v->intent.b, 16);
-	put(&b, v->index, 8);
-	put(&b, (uint64_t)v->at_us, 8);
+	journal_put(&b, v->index, 8);
+	journal_put(&b, (uint64_t)v->at_us, 8);
 	buf_add(&b, v->leaf.b, MERKLE_SIZE);
-	put(&b, v->sealed.p == NULL, 1);
+	journal_put(&b, v->sealed.p == NULL, 1);
 	buf_add_bytes(&b, v->sealed);
 	pthread_mutex_lock(&j->lock);
 	struct log *l = log_of(j, &v->tenant);
@@ -585,9 +296,9 @@ journal_add_key(struct journal *j, const struct uuid *tenant, int32_t epoch, str
 {
 	struct buf b;
 	buf_init(&b, 0);
-	put(&b, KEY, 1);
+	journal_put(&b, JOURNAL_KEY, 1);
 	buf_add(&b, tenant->b, 16);
-	put(&b, (uint32_t)epoch, 4);
+	journal_put(&b, (uint32_t)epoch, 4);
 	buf_add_bytes(&b, wrapped);
 	pthread_mutex_lock(&j->lock);
 	enum rc rc = add_body(j, &b, e);
@@ -608,9 +319,9 @@ journal_sync(struct journal *j, struct err *e)
 		rc = err_set(e, RC_RETRY, "journal: %s", strerror(errno));
 	}
 	if (rc == RC_OK)
-		all_synced(j);
+		journal_all_synced(j);
 	if (rc == RC_OK && j->octets > j->segment_octets)
-		rc = begin_segment(j, j->segment + 1, e);
+		rc = journal_begin_segment(j, j->segment + 1, e);
 	pthread_mutex_unlock(&j->lock);
 	return rc;
 }
@@ -621,10 +332,10 @@ journal_add_head(struct journal *j, const struct uuid *tenant, uint64_t size, in
 {
 	struct buf b;
 	buf_init(&b, 0);
-	put(&b, HEAD, 1);
+	journal_put(&b, JOURNAL_HEAD, 1);
 	buf_add(&b, tenant->b, 16);
-	put(&b, size, 8);
-	put(&b, (uint64_t)at_us, 8);
+	journal_put(&b, size, 8);
+	journal_put(&b, (uint64_t)at_us, 8);
 	buf_add_bytes(&b, checkpoint);
 	pthread_mutex_lock(&j->lock);
 	enum rc rc = add_body(j, &b, e);
@@ -635,23 +346,5 @@ journal_add_head(struct journal *j, const struct uuid *tenant, uint64_t size, in
 	}
 	pthread_mutex_unlock(&j->lock);
 	buf_done(&b);
-	return rc;
-}
-
-enum rc
-journal_replay(struct journal *j, const struct journal_reader *r, struct err *e)
-{
-	uint64_t *v = NULL;
-	size_t n = 0, good, size;
-	bool begun;
-	enum rc rc = list_segments(j, &v, &n, e);
-	for (size_t i = 0; rc == RC_OK && i < n; i++) {
-		char path[PATH_SIZE];
-		segment_path(j, v[i], "", path);
-		rc = read_segment(j, path, r, &good, &size, &begun, e);
-		if (rc == RC_OK && good < size)
-			rc = err_set(e, RC_INVALID, "%s is damaged at octet %zu", path, good);
-	}
-	free(v);
 	return rc;
 }
