@@ -18,6 +18,7 @@
 
 #define DEADLINE_MS    30000
 #define CHECK_EVERY_MS 60000
+#define ROUND_MOST_MS  5000
 #define REFUSED_MAX    4096
 
 static struct {
@@ -270,7 +271,14 @@ static enum rc
 append_all(struct round *r, struct err *e)
 {
 	bool more = true;
+	int64_t until = clock_mono_ms() + ROUND_MOST_MS;
 	while (more && !svc_stopping()) {
+		/* A long backlog of some must not keep the others waiting: look again who has work. */
+		if (clock_mono_ms() > until) {
+			r->complete = false;
+			appender_wake();
+			break;
+		}
 		for (size_t i = 0; i < r->n; i++)
 			r->v[i].appended = 0;
 		more = one_turn(r);
@@ -281,6 +289,7 @@ append_all(struct round *r, struct err *e)
 			if (r->v[i].appended > 0)
 				tell(&r->v[i]);
 		heads_due();
+		note_round("");
 	}
 	return RC_OK;
 }
