@@ -97,7 +97,7 @@ const struct cli_command cli_commands[] = {
      EX("sekisho role delete $ROLE"), cmd_role_delete},
     {"group list", "", 0, 0, NULL, "groups of people", "listGroups", EX("sekisho group list"), cmd_group_list},
     {"group put", "NAME", 1, 1, opt_group_put, "make or change a group", "putGroup",
-     EX("sekisho group put accounting --member hanako@shop.example --role operator"), cmd_group_put},
+     EX("sekisho group put accounting --member hanako@shop.example --role operator --role member"), cmd_group_put},
     {"group delete", "NAME", 1, 1, opt_if_version, "delete a group", "deleteGroup", EX("sekisho group delete $GROUP"),
      cmd_group_delete},
 

@@ -174,17 +174,20 @@ def events(document):
     components["schemas"]["webhook"] = {
         "type": "object", "required": ["type", "timestamp", "data"],
         "properties": {"type": {"type": "string"}, "timestamp": {"type": "string", "format": "date-time"}, "data": {"type": "object"}}}
+    kinds = {}
     for row in table("actions.tsv", ACTION_COLUMNS):
-        name = row["event"]
-        if name == "-":
-            continue
-        data = {"type": "object", "properties": {k: {} for k in row["detail"].split(",") if k}}
+        if row["event"] != "-":
+            kinds.setdefault(row["event"], []).append(row)
+    for name, rows in kinds.items():
+        members = {rows[0]["subject"]: {"type": "string", "format": "uuid"}, "recipient": {"type": "integer"}}
+        members |= {k: {} for row in rows for k in row["detail"].split(",") if k}
         for kind, channel in (("event", feed), ("webhook", hooks)):
             components["messages"][f"{kind}.{name}"] = {
-                "name": name, "summary": row["what"], "contentType": "application/json",
+                "name": name, "summary": "; ".join(row["what"] for row in rows), "contentType": "application/json",
                 "payload": {"allOf": [{"$ref": f"#/components/schemas/{kind}"},
-                                      {"type": "object", "properties": {"type": {"const": name}, "data": data}}]},
-                "x-action": row["action"], "x-service": row["service"], "x-subject": row["subject"]}
+                                      {"type": "object", "properties": {"type": {"const": name},
+                                                                        "data": {"type": "object", "properties": members}}}]},
+                "x-actions": [row["action"] for row in rows], "x-service": rows[0]["service"]}
             channel["messages"][name] = {"$ref": f"#/components/messages/{kind}.{name}"}
     document["operations"]["events"] = {"action": "send", "channel": {"$ref": "#/channels/events"}, "summary": "Events as they happen",
                                         "x-permission": "event.read"}
