@@ -10,9 +10,15 @@ $(BENCH_BINS):
 	$(CC) -std=gnu11 -D_GNU_SOURCE $(OPT) $(WARN) $(HARDEN) $(LDOPT) $(LDHARDEN) -o $@ $(filter %.c,$^) -lssl -lcrypto
 
 # Message search is measured through the code of the service.
+$(B)/obj/bench/search_bench.o: CFLAGS += -Iservices/delivery
 $(B)/bin/bench-search: $(B)/obj/bench/search_bench.o $(B)/lib/svc-delivery.a $(LIB_A) $(PROTO_A)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS_ALL) -o $@ $< $(B)/lib/svc-delivery.a -Wl,--start-group $(LIB_A) $(PROTO_A) -Wl,--end-group $(LIBS_SYS)
 
+# The record without database and bus: append rate, verifier, size of a proof.
+$(B)/bin/bench-record: $(B)/obj/bench/record_bench.o $(B)/lib/librecord.a $(B)/lib/libcore.a
+	@mkdir -p $(@D)
+	$(CC) $(LDOPT) $(LDHARDEN) -o $@ $^ -ljansson -lcrypto -lpthread
+
 .PHONY: bench-bins
-bench-bins: $(BENCH_BINS) ## build the load generator and the sink
+bench-bins: $(BENCH_BINS) $(B)/bin/bench-record ## build the load generator and the sink

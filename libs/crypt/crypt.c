@@ -85,6 +85,18 @@ hmac(struct bytes key, struct bytes one, struct bytes two, uint8_t out[32])
 	sodium_memzero(&st, sizeof(st));
 }
 
+uint64_t
+crypt_short_hash(const uint8_t key[CRYPT_SHORT_KEY_SIZE], struct bytes in)
+{
+	uint8_t out[crypto_shorthash_siphash24_BYTES];
+	uint64_t h = 0;
+	_Static_assert(CRYPT_SHORT_KEY_SIZE == crypto_shorthash_siphash24_KEYBYTES, "key of SipHash");
+	crypto_shorthash_siphash24(out, in.p, in.n, key);
+	for (size_t i = 0; i < sizeof(out); i++)
+		h |= (uint64_t)out[i] << (8 * i);
+	return h;
+}
+
 enum rc
 crypt_hkdf(struct bytes key, struct bytes salt, struct bytes info, uint8_t out[CRYPT_KEY_SIZE], struct err *e)
 {

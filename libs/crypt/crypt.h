@@ -14,6 +14,9 @@
 
 void crypt_sha256(struct bytes in, uint8_t out[32]);
 bool crypt_equal(const void *a, const void *b, size_t n); /* constant time */
+/* SipHash-2-4: a short keyed hash for look-ups, not a signature. */
+#define CRYPT_SHORT_KEY_SIZE 16
+uint64_t crypt_short_hash(const uint8_t key[CRYPT_SHORT_KEY_SIZE], struct bytes in);
 /* RFC 5869 with SHA-256. */
 enum rc crypt_hkdf(struct bytes key, struct bytes salt, struct bytes info, uint8_t out[CRYPT_KEY_SIZE],
 		   struct err *e) MUST_CHECK;

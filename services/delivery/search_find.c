@@ -7,7 +7,7 @@
 #include "search_read.h"
 #include "search_source.h"
 
-#define EXAMINE_MAX 600		       /* messages read in one call */
+#define EXAMINE_MAX 400		       /* messages read in one call */
 #define OCTETS_MAX  (6u * 1024 * 1024) /* and their texts */
 #define GROUP_LEAST 16
 

@@ -13,12 +13,14 @@
 #include "search_write_internal.h"
 
 #define TOKENS_MAX	 24  /* of a query that are looked up; the rest is checked */
+#define TOKENS_FIRST	 3   /* of these, at first */
+#define SPREAD		 4   /* every how manieth of the words comes first */
+#define FEW		 4   /* candidates of a segment that need no further look-up */
 #define WAITING_ROWS	 128 /* of arrivals that are checked without the index */
 #define WAITING_MESSAGES 256
 #define GROUP_FIRST	 1    /* segments opened first; then four times as many each time */
 #define BLOCKS_MAX	 2048 /* read at once */
 #define QUEUE		 64   /* ids a segment has ready */
-#define EPOCHS_MAX	 8
 #define TIME_SLACK_US	 2000 /* an id is not of the very microsecond */
 
 struct source {
@@ -33,6 +35,7 @@ struct tokens {
 	int32_t epoch;
 	uint64_t v[TOKENS_MAX];
 	size_t n;
+	struct tokens *next;
 };
 
 struct search_sources {
@@ -45,8 +48,8 @@ struct search_sources {
 	struct search_segment *segments;
 	struct source *v;
 	size_t n_segments, opened, group, n; /* segments; opened of them; to open next; sources */
-	struct tokens tokens[EPOCHS_MAX];
-	size_t n_epochs, blocks;
+	struct tokens *tokens;		     /* for each epoch met */
+	size_t blocks;
 	int64_t indexed_until_us;
 };
 
@@ -60,9 +63,9 @@ compare(const struct uuid *a, const struct uuid *b)
 static enum rc
 tokens_of(struct search_sources *s, int32_t epoch, const struct tokens **out_r, struct err *e)
 {
-	for (size_t i = 0; i < s->n_epochs; i++)
-		if (s->tokens[i].epoch == epoch) {
-			*out_r = &s->tokens[i];
+	for (const struct tokens *known = s->tokens; known != NULL; known = known->next)
+		if (known->epoch == epoch) {
+			*out_r = known;
 			return RC_OK;
 		}
 	struct search_key key;
@@ -71,23 +74,34 @@ tokens_of(struct search_sources *s, int32_t epoch, const struct tokens **out_r, 
 	enum rc rc = search_key(s->c, s->tenant, &epoch, &key, e);
 	if (rc != RC_OK)
 		return rc;
-	struct tokens *t = &s->tokens[s->n_epochs < EPOCHS_MAX ? s->n_epochs++ : EPOCHS_MAX - 1];
-	*t = (struct tokens){.epoch = epoch};
+	struct tokens *t = arena_new_array(s->a, struct tokens, 1);
+	*t = (struct tokens){.epoch = epoch, .next = s->tokens};
 	if (s->ask->direction != NULL)
 		t->v[t->n++] = search_token_property(&key, search_direction(s->ask->direction, direction));
 	search_set_init(&set);
 	for (size_t i = 0; i < s->ask->query->n; i++)
 		search_tokens_term(&key, s->ask->query->terms[i], &set);
-	/* Of too many, some from everywhere. */
+	/* Of too many, some from everywhere; and first some from everywhere, for they tell most. */
 	size_t room = TOKENS_MAX - t->n, take = set.n < room ? set.n : room;
-	for (size_t i = 0; i < take; i++)
-		t->v[t->n++] = set.v[i * set.n / take];
+	for (size_t first = 0; first < SPREAD; first++)
+		for (size_t i = first; i < take; i += SPREAD)
+			t->v[t->n++] = set.v[i * set.n / take];
 	search_set_done(&set);
+	s->tokens = t;
 	*out_r = t;
 	return RC_OK;
 }
 
 /* --- opening --------------------------------------------------------------------------------------------------- */
+/* A segment on the way to its candidates. */
+struct opening {
+	struct source source;
+	const struct tokens *tokens;
+	size_t done; /* tokens looked up */
+	size_t rows[TOKENS_MAX];
+	uint32_t left; /* messages that have these */
+};
+
 struct wanted {
 	struct search_row *rows;
 	struct bytes *plain; /* of the rows, once opened */
@@ -120,43 +134,63 @@ open_row(struct search_sources *s, struct wanted *w, size_t i, struct arena *scr
 	return rc;
 }
 
-/* Bits of the messages that have all tokens; *any_r false: none has. */
+/* Keep the messages that have token i. */
 static enum rc
-intersect(struct search_sources *s, struct source *v, const struct tokens *t, const size_t *place, struct wanted *w,
-	  struct arena *scratch, bool *any_r, struct err *e)
+intersect(struct search_sources *s, struct opening *o, size_t i, struct wanted *w, uint64_t *one, struct arena *scratch,
+	  struct err *e)
 {
-	uint32_t messages = (uint32_t)v->s->messages;
-	size_t words = (messages + 63) / 64;
-	uint64_t *one = arena_new_array(scratch, uint64_t, words), *all = NULL;
-	*any_r = false;
-	for (size_t i = 0; i < t->n; i++)
-		if (w->rows[place[i]].data.p == NULL)
-			return RC_OK;
-	for (size_t i = 0; i < t->n; i++) {
-		struct search_postings p;
-		enum rc rc = open_row(s, w, place[i], scratch, e);
-		if (rc == RC_OK)
-			rc = search_block_find(w->plain[place[i]], messages, t->v[i], &p, e);
-		if (rc == RC_OK && all != NULL)
-			memset(one, 0, words * sizeof(*one));
-		if (rc == RC_OK)
-			rc = search_postings_mark(&p, messages, one, e);
-		if (rc != RC_OK)
-			return rc == RC_NOT_FOUND ? RC_OK : rc;
-		if (all == NULL) {
-			all = arena_new_array(s->a, uint64_t, words);
-			memcpy(all, one, words * sizeof(*all));
-			continue;
-		}
-		uint64_t left = 0;
-		for (size_t k = 0; k < words; k++)
-			left |= all[k] &= one[k];
-		if (left == 0)
-			return RC_OK;
+	struct search_postings p;
+	uint32_t messages = (uint32_t)o->source.s->messages;
+	size_t words = (messages + 63) / 64, row = o->rows[i];
+	bool first = o->source.bits == NULL;
+	o->left = 0;
+	if (w->rows[row].data.p == NULL)
+		return RC_OK;
+	enum rc rc = open_row(s, w, row, scratch, e);
+	if (rc == RC_OK)
+		rc = search_block_find(w->plain[row], messages, o->tokens->v[i], &p, e);
+	if (rc != RC_OK)
+		return rc == RC_NOT_FOUND ? RC_OK : rc;
+	if (first)
+		o->source.bits = arena_new_array(s->a, uint64_t, words);
+	else
+		memset(one, 0, words * sizeof(*one));
+	rc = search_postings_mark(&p, messages, first ? o->source.bits : one, e);
+	for (size_t k = 0; rc == RC_OK && k < words; k++) {
+		if (!first)
+			o->source.bits[k] &= one[k];
+		o->left += (uint32_t)__builtin_popcountll(o->source.bits[k]);
 	}
-	v->bits = all;
-	*any_r = all != NULL;
-	return RC_OK;
+	return rc;
+}
+
+/* Some more tokens of each segment that still has many candidates; few are quicker read than looked up further. */
+static enum rc
+look_up(struct search_sources *s, struct opening *v, size_t n, size_t most, struct err *e)
+{
+	struct arena *scratch = arena_new();
+	struct wanted w = {arena_new_array(scratch, struct search_row, n * most + 1),
+			   arena_new_array(scratch, struct bytes, n * most + 1), 0};
+	uint64_t *one = arena_new_array(scratch, uint64_t, SEARCH_SEGMENT_MAX / 64);
+	size_t *until = arena_new_array(scratch, size_t, n + 1);
+	for (size_t i = 0; i < n; i++) {
+		struct opening *o = &v[i];
+		size_t left = o->tokens->n - o->done, first = w.n;
+		until[i] = o->done;
+		if (o->left <= (o->done > 0 ? FEW : 0))
+			continue;
+		until[i] += left < most ? left : most;
+		for (size_t k = o->done; k < until[i]; k++)
+			o->rows[k] = row_of(&w, first, &o->source.s->id,
+					    (int32_t)search_bucket(o->tokens->v[k], o->source.s->bits));
+	}
+	enum rc rc = w.n > 0 ? search_store_blocks(s->tx, s->tenant, w.rows, w.n, scratch, e) : RC_OK;
+	for (size_t i = 0; rc == RC_OK && i < n; i++)
+		for (; rc == RC_OK && v[i].done < until[i] && v[i].left > 0; v[i].done++)
+			rc = intersect(s, &v[i], v[i].done, &w, one, scratch, e);
+	s->blocks += w.n;
+	arena_free(&scratch);
+	return rc;
 }
 
 /* Ordinals from here on are too new, by their pages. */
@@ -182,33 +216,25 @@ open_group(struct search_sources *s, struct err *e)
 	if (n > BLOCKS_MAX / TOKENS_MAX)
 		n = BLOCKS_MAX / TOKENS_MAX;
 	struct arena *scratch = arena_new();
-	struct wanted w = {arena_new_array(scratch, struct search_row, n * TOKENS_MAX),
-			   arena_new_array(scratch, struct bytes, n * TOKENS_MAX), 0};
-	size_t *places = arena_new_array(scratch, size_t, n * TOKENS_MAX);
-	const struct tokens **tokens = arena_new_array(scratch, const struct tokens *, n);
+	struct opening *v = arena_new_array(scratch, struct opening, n);
 	enum rc rc = RC_OK;
 	for (size_t i = 0; rc == RC_OK && i < n; i++) {
-		const struct search_segment *g = &s->segments[s->opened + i];
-		size_t first = w.n;
-		rc = tokens_of(s, g->epoch, &tokens[i], e);
-		for (size_t k = 0; rc == RC_OK && k < tokens[i]->n; k++)
-			places[i * TOKENS_MAX + k] =
-			    row_of(&w, first, &g->id, (int32_t)search_bucket(tokens[i]->v[k], g->bits));
+		v[i].source.s = &s->segments[s->opened + i];
+		v[i].left = (uint32_t)v[i].source.s->messages;
+		rc = tokens_of(s, v[i].source.s->epoch, &v[i].tokens, e);
 	}
 	if (rc == RC_OK)
-		rc = search_store_blocks(s->tx, s->tenant, w.rows, w.n, scratch, e);
+		rc = look_up(s, v, n, TOKENS_FIRST, e);
+	if (rc == RC_OK)
+		rc = look_up(s, v, n, TOKENS_MAX, e);
 	for (size_t i = 0; rc == RC_OK && i < n; i++) {
-		struct source *v = &s->v[s->n];
-		bool any = false;
-		*v = (struct source){.s = &s->segments[s->opened + i]};
-		rc = intersect(s, v, tokens[i], &places[i * TOKENS_MAX], &w, scratch, &any, e);
-		if (rc != RC_OK || !any)
+		if (v[i].left == 0)
 			continue;
-		v->at = end_of(v->s, &s->high);
-		v->queue = arena_new_array(s->a, struct uuid, QUEUE);
-		s->n++;
+		struct source *to = &s->v[s->n++];
+		*to = v[i].source;
+		to->at = end_of(to->s, &s->high);
+		to->queue = arena_new_array(s->a, struct uuid, QUEUE);
 	}
-	s->blocks += w.n;
 	s->opened += n;
 	s->group *= 4;
 	arena_free(&scratch);

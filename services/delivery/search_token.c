@@ -3,10 +3,10 @@
  * Text into token hashes. A token is hashed by SipHash-2-4 under the tenant's key, with a letter for its kind in front
  * where the text alone would not tell.
  */
-#include <sodium.h>
 #include <stdlib.h>
 #include <utf8proc.h>
 
+#include "crypt/crypt.h"
 #include "search_class.h"
 #include "search_text.h"
 
@@ -138,17 +138,6 @@ search_set_add(struct search_set *s, uint64_t hash)
 }
 
 /* --- tokens ---------------------------------------------------------------------------------------------------- */
-static uint64_t
-hash_of(const struct search_key *k, const uint8_t *p, size_t n)
-{
-	uint64_t h;
-	uint8_t out[crypto_shorthash_siphash24_BYTES];
-	_Static_assert(sizeof(k->b) == crypto_shorthash_siphash24_KEYBYTES, "key of SipHash");
-	crypto_shorthash_siphash24(out, p, n, k->b);
-	memcpy(&h, out, sizeof(h));
-	return le64toh(h);
-}
-
 uint64_t
 search_token_property(const struct search_key *k, const char *property)
 {
@@ -157,7 +146,7 @@ search_token_property(const struct search_key *k, const char *property)
 	if (n > sizeof(text) - 1)
 		abort(); /* ours, not foreign */
 	memcpy(text + 1, property, n);
-	uint64_t h = hash_of(k, text, 1 + n);
+	uint64_t h = crypt_short_hash(k->b, bytes_of(text, 1 + n));
 	return h != 0 ? h : 1;
 }
 
@@ -176,7 +165,7 @@ struct walk {
 static void
 emit(struct walk *w, size_t from, size_t to)
 {
-	search_set_add(w->out, hash_of(w->key, w->p + from, to - from));
+	search_set_add(w->out, crypt_short_hash(w->key->b, bytes_of(w->p + from, to - from)));
 }
 
 static bool
