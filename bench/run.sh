@@ -8,4 +8,5 @@ cd "$(dirname "$0")/.."
 SEKISHO_BUILD=${SEKISHO_BUILD:-$PWD/build}
 export SEKISHO_BUILD
 make -s B="$SEKISHO_BUILD" bench-bins
+[ $# -gt 0 ] || "$SEKISHO_BUILD/bin/bench-record"
 exec /usr/bin/python3 bench/bench.py "$@"
