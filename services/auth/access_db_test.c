@@ -124,6 +124,27 @@ test_live(void **state)
 	assert_false(may(k->secret, "queue.read"));
 }
 
+/* The SMTP door asks at each MAIL FROM. */
+static void
+test_live_by_smtp(void **state)
+{
+	struct actor one = new_tenant("smtp");
+	Sekisho__Auth__KeyCreateReply *app = NULL;
+	Sekisho__Auth__LoginReply *who = NULL;
+	assert_int_equal(add_domain(&platform, &one, "smtp.example", 1, true, NULL), RC_OK);
+	assert_int_equal(add_user(&one, "smtp.user", "", "s@smtp.example", NULL), RC_OK);
+	assert_int_equal(add_key(&one, APP, "smtp.user", "phone", NULL, &app), RC_OK);
+	assert_int_equal(login("smtp.user", app->secret, &who), RC_OK);
+	assert_true(sender(who, "s@smtp.example")->allowed);
+	assert_int_equal(set_access(&one, "smtp.user", NULL, NAMES("-message.send")), RC_OK);
+	assert_false(sender(who, "s@smtp.example")->allowed);
+	assert_string_equal(sender(who, "s@smtp.example")->reason, "permission message.send is missing");
+	assert_int_equal(set_access(&one, "smtp.user", NAMES("operator"), NULL), RC_OK);
+	assert_false(sender(who, "s@smtp.example")->allowed);
+	assert_int_equal(set_access(&one, "smtp.user", NAMES("operator", "member"), NULL), RC_OK);
+	assert_true(sender(who, "s@smtp.example")->allowed);
+}
+
 static void
 test_groups(void **state)
 {
@@ -316,7 +337,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_roles),	   cmocka_unit_test(test_live),	       cmocka_unit_test(test_groups),
+	    cmocka_unit_test(test_roles),	   cmocka_unit_test(test_live),
+	    cmocka_unit_test(test_groups),	   cmocka_unit_test(test_live_by_smtp),
 	    cmocka_unit_test(test_gives_only_own), cmocka_unit_test(test_last_way_in),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -98,6 +98,11 @@ settle(struct attempt *t, struct err *e)
 			return rc;
 		t->reason = "locked";
 	}
+	/* An application password is checked in no time: tried in bulk, it must not fill the record. */
+	if (t->reason != NULL && t->is_app) {
+		enum rc rc = record_note(&t->by, &t->tenant, &t->account, "auth.login", RC_DENIED, t->reason, e);
+		return rc == RC_OK ? err_set(e, RC_DENIED, "no such name and password") : rc;
+	}
 	if (t->reason == NULL)
 		return record_note(&t->by, &t->tenant, &t->account, "auth.login", RC_OK,
 				   t->is_app ? "application password" : "password", e);
@@ -177,6 +182,8 @@ judge_sender(const struct store_sender *s, bool by_token, const char *address, s
 		return "account disabled";
 	if (!s->credential_good)
 		return "credential revoked";
+	if (!permission_has(s->may, permission_find(bytes_str(PERMISSION_SEND))))
+		return "permission " PERMISSION_SEND " is missing";
 	if (address[0] == 0)
 		return "null sender";
 	if (strlen(address) > ADDRESS_MAX || names_address(bytes_str(address), a, &normal, &domain, NULL) != RC_OK)

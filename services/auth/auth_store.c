@@ -19,12 +19,12 @@ static const char select_person[] =
     "WHERE a.tenant = $1 AND a.id = $2";
 static const char select_sender[] =
     "SELECT a.login, a.disabled_at IS NOT NULL, "
-    "c.id IS NOT NULL AND c.revoked_at IS NULL AND (c.expires_at IS NULL OR c.expires_at > $4), s.address "
-    "FROM auth.account a "
-    "LEFT JOIN auth.credential c ON c.tenant = a.tenant AND c.id = $3 AND c.account = a.id "
-    "LEFT JOIN (auth.address s JOIN auth.domain d ON d.tenant = s.tenant AND d.name = s.domain "
-    "  AND d.proven_at IS NOT NULL) ON s.tenant = a.tenant AND s.account = a.id "
-    "WHERE a.tenant = $1 AND a.id = $2";
+    "c.id IS NOT NULL AND c.revoked_at IS NULL AND (c.expires_at IS NULL OR c.expires_at > $4), "
+    "(SELECT string_agg(s.address, '\\x00'::bytea ORDER BY s.position, s.address) FROM auth.address s "
+    " JOIN auth.domain d ON d.tenant = s.tenant AND d.name = s.domain AND d.proven_at IS NOT NULL "
+    " WHERE s.tenant = a.tenant AND s.account = a.id), " STORE_ACCESS_COLUMNS
+    " FROM auth.account a LEFT JOIN auth.credential c ON c.tenant = a.tenant AND c.id = $3 AND c.account = "
+    "a.id" STORE_ACCESS_JOIN("a.tenant", "a.id") "WHERE a.tenant = $1 AND a.id = $2";
 /* The key's digits name the tenant, and the rest runs under that tenant's row-level security: one round trip, because
  * every request to the API waits for it (decision 0066). A tenant that is not there leaves the setting empty. */
 static const char set_key_tenant[] =
@@ -143,15 +143,14 @@ store_get_sender(const struct store_by *by, const struct uuid *tenant, const str
 	enum rc rc = read_rows(by, tenant, select_sender, &args, &rows, e);
 	if (rc != RC_OK)
 		return rc;
-	out.addresses = arena_new_array(a, struct bytes, (size_t)db_rows_count(rows) + 1);
-	while (db_rows_next(rows)) {
-		if (!out.found)
-			out.login = arena_strdup(a, db_text(rows, 0));
+	if (db_rows_next(rows)) {
+		struct access x = store_take_access(rows, 4, db_bool(rows, 1), a);
 		out.found = true;
-		out.disabled = db_bool(rows, 1);
+		out.login = arena_strdup(a, db_text(rows, 0));
+		out.disabled = x.disabled;
 		out.credential_good = credential == NULL || db_bool(rows, 2);
-		if (!db_is_null(rows, 3))
-			out.addresses[out.n_addresses++] = arena_bytes(a, db_bytes(rows, 3));
+		out.addresses = store_split(db_bytes(rows, 3), a, &out.n_addresses);
+		out.may = access_effective(&x);
 	}
 	db_rows_free(&rows);
 	*out_r = out;

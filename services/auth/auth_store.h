@@ -37,6 +37,7 @@ struct store_sender {
 	const char *login;
 	struct bytes *addresses; /* of proven domains */
 	size_t n_addresses;
+	struct permission_set may;
 };
 /* credential NULL: not asked for (an actor token was shown). */
 enum rc store_get_sender(const struct store_by *by, const struct uuid *tenant, const struct uuid *account,
