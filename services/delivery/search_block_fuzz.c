@@ -69,7 +69,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	uint32_t messages = 1 + (data[0] | (uint32_t)data[1] << 8) % (MESSAGES_MAX / 2);
 	size_t split = data[2] * (size - 4) / 255;
 	struct bytes halves[2] = {bytes_of(data + 4, split), bytes_of(data + 4 + split, size - 4 - split)};
-	bool good = walk(halves[0], messages) & walk(halves[1], messages);
+	bool good = walk(halves[0], messages);
+	good = walk(halves[1], messages) && good;
 	/* Two inputs whose messages take turns. */
 	uint32_t *maps[2] = {calloc(messages, sizeof(uint32_t)), calloc(messages, sizeof(uint32_t))};
 	for (uint32_t i = 0; i < messages; i++) {

@@ -421,6 +421,34 @@ a_torn_merge(void **state)
 	compare_many(&ours);
 }
 
+/* The tenant gets a new data key: new segments hash their tokens anew, a query finds both. */
+static void
+a_new_key(void **state)
+{
+	struct keyring *ring = NULL;
+	struct buf wrapped;
+	char sql[1024], id[UUID_STR_SIZE];
+	buf_init(&wrapped, 0);
+	uuid_format(&theirs.id, id);
+	OK(keyring_open(kek, &ring, e));
+	OK(keyring_make(ring, &theirs.id, 2, &wrapped, e));
+	size_t at = (size_t)snprintf(sql, sizeof(sql), "INSERT INTO content.tenant_key VALUES ('%s', 2, '\\x", id);
+	for (size_t i = 0; i < wrapped.n; i++)
+		at += (size_t)snprintf(sql + at, sizeof(sql) - at, "%02x", wrapped.p[i]);
+	snprintf(sql + at, sizeof(sql) - at, "')");
+	run_sql(sql);
+	search_writer_free(&writer);
+	content_free(&content);
+	OK(content_open(kek, pool, &content, e));
+	writer = search_writer_new(pool, content);
+	arrive(&theirs, 50);
+	index_all(&theirs, 512);
+	assert_int_equal(number("SELECT count(DISTINCT epoch) FROM delivery.search_segment"), 2);
+	compare_many(&theirs);
+	keyring_free(&ring);
+	buf_done(&wrapped);
+}
+
 /* Facts that do not open cost that mail its text, not the others theirs. */
 static void
 broken_facts(void **state)
@@ -463,8 +491,8 @@ main(void)
 	    cmocka_unit_test(what_waits_is_found), cmocka_unit_test(what_is_indexed_is_found),
 	    cmocka_unit_test(everything_is_found), cmocka_unit_test(tenants_do_not_meet),
 	    cmocka_unit_test(nothing_is_readable), cmocka_unit_test(writers_at_once),
-	    cmocka_unit_test(a_torn_merge),	   cmocka_unit_test(broken_facts),
-	    cmocka_unit_test(moved_blocks),
+	    cmocka_unit_test(a_torn_merge),	   cmocka_unit_test(a_new_key),
+	    cmocka_unit_test(broken_facts),	   cmocka_unit_test(moved_blocks),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }
