@@ -14,12 +14,9 @@ static const struct config_entry config[] = {
 };
 
 static const struct svc_endpoint endpoints[] = {
-    {RPC_POLICY_EVALUATE, policy_handle_evaluate},
-    {RPC_POLICY_GET, policy_handle_get},
-    {RPC_POLICY_PUT, policy_handle_put},
-    {RPC_POLICY_CHECK, policy_handle_check},
-    {RPC_POLICY_VERSIONS, policy_handle_versions},
-    SVC_ENDPOINTS_END,
+    {RPC_POLICY_EVALUATE, policy_handle_evaluate}, {RPC_POLICY_GET, policy_handle_get},
+    {RPC_POLICY_PUT, policy_handle_put},	   {RPC_POLICY_CHECK, policy_handle_check},
+    {RPC_POLICY_VERSIONS, policy_handle_versions}, SVC_ENDPOINTS_END,
 };
 
 static const char *const decisions[] = {"pass", "hold", "refuse", "quarantine", "failed", NULL};
