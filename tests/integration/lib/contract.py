@@ -152,7 +152,9 @@ class Inside:
 
 
 def parsed(octets):
-    """The first answer in the octets; status 0: none came."""
+    """The first answer in the octets that is not "go on"; status 0: none came."""
+    while octets.startswith(b"HTTP/1.1 100 "):
+        octets = octets.partition(b"\r\n\r\n")[2]
     head, _, rest = octets.partition(b"\r\n\r\n")
     lines = head.split(b"\r\n")
     found = re.fullmatch(rb"HTTP/1\.[01] (\d{3})(?: .*)?", lines[0])
