@@ -187,6 +187,7 @@ bench: deps ## measure against Postfix + clamav-milter + OpenDKIM in the same ru
 	$(MAKE) $(JOBS) bins
 	bench/run.sh
 	SEKISHO_BUILD=$(abspath $(B)) bench/search.sh
+	SEKISHO_BUILD=$(abspath $(B)) /usr/bin/python3 bench/api_read.py
 
 signatures: ## fetch real ClamAV signatures with freshclam
 	deploy/local/signatures.sh
