@@ -154,6 +154,25 @@ def test_a_denial_bites_at_the_next_request(tenant):
     assert why["policy.write"] == {"permission": "policy.write", "allowed": True, "why": ["exception: allowed"]}
 
 
+def test_a_denial_bites_at_the_next_mail(site, tenant):
+    """In an SMTP session that is open already, and by the API."""
+    address = f"p{secrets.token_hex(4)}@{tenant.domain}"
+    person = Person(tenant, addresses=[address])
+    made = tenant.api("POST", "/v1/keys", {"kind": "app_password", "name": "phone", "login": person.login})
+    mail = {"from": address, "to": ["x@sink.example"], "subject": "s", "text": "t"}
+    client = sites.submission(site.submission, made["login"], made["secret"])
+    try:
+        assert client.say(f"MAIL FROM:<{address}>")[0] == 250 and client.say("RSET")[0] == 250
+        person.access([], ["-message.send"])
+        refused = client.say(f"MAIL FROM:<{address}>")
+        assert refused[0] // 100 == 5, refused
+        assert status(person.api, "POST", "/v1/messages", mail) == 403
+        person.access()
+        assert client.say(f"MAIL FROM:<{address}>")[0] == 250
+    finally:
+        client.close()
+
+
 def test_a_key_permits_no_more_than_its_scopes(tenant):
     person = Person(tenant, ["administrator"], scopes=["queue.read"])
     assert person.may() == {"queue.read"} and status(person.api, "GET", "/v1/users") == 403
