@@ -38,13 +38,13 @@ export async function ok<T>(asked: Promise<{ data?: T; error?: unknown; response
   return data as T;
 }
 
-/** The same with the resource's ETag, for If-Match. */
+/** The same with the resource's ETag, for If-Match; undefined if it was never set and so has no version yet. */
 export async function etagOf<T>(
   asked: Promise<{ data?: T; error?: unknown; response: Response }>,
-): Promise<{ data: T; etag: string }> {
+): Promise<{ data: T; etag: string | undefined }> {
   const { response, ...rest } = await asked;
   const data = await ok<T>(Promise.resolve({ ...rest, response }));
-  return { data, etag: response.headers.get("etag") ?? "" };
+  return { data, etag: response.headers.get("etag") ?? undefined };
 }
 
 /** Every page of a list: `for await (const page of pages((cursor) => ok(api.GET("/v1/users", {params: {query: {cursor}}}))))`. */
