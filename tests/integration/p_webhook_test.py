@@ -3,10 +3,14 @@
 did meanwhile. The ladder is compressed by configuration: an hour of absence is seconds here, the steps are the same ones.
 
 Events come from rule sets: each activation is one event that names its version, so order and completeness show."""
+import email
+import email.policy
 import json
 import secrets
 import signal
+import subprocess
 import time
+import urllib.request
 import uuid
 
 import pytest
@@ -18,9 +22,10 @@ from lib.wire import Receiver, wait_for
 
 EVENT = "policy.activated"
 TIMEOUT = 1.5
-LADDER = "300ms,300ms,300ms,500ms,500ms,1s,1s,1s,1s,1s,1s,1s"  # 9 s, then an event is put aside
+LADDER = ",".join(["300ms"] * 4 + ["1s"] * 6 + ["2s"] * 10)  # about 27 s, then an event is put aside
+SHORT = {"SEKISHO_NOTIFY_RETRY": "200ms,200ms,300ms"}
 NOTIFY = {
-    "SEKISHO_NOTIFY_RETRY": LADDER, "SEKISHO_NOTIFY_DISABLE_AFTER": "15s", "SEKISHO_NOTIFY_TIMEOUT": "1500ms",
+    "SEKISHO_NOTIFY_RETRY": LADDER, "SEKISHO_NOTIFY_DISABLE_AFTER": "90s", "SEKISHO_NOTIFY_TIMEOUT": "1500ms",
     "SEKISHO_NOTIFY_CONNECT_TIMEOUT": "1s", "SEKISHO_NOTIFY_LEASE": "9s", "SEKISHO_NOTIFY_IDLE": "2s",
     "SEKISHO_NOTIFY_SENDERS": "8", "SEKISHO_NOTIFY_PER_TENANT": "2",
 }
@@ -39,9 +44,17 @@ def tenant(site):
 
 def settled(tenant):
     """What was activated so far is on the record: a webhook gets what is recorded after it was made."""
-    version = tenant.api("GET", "/v1/policy")["version"]
+    made = getattr(tenant, "activated", 1)
     wait_for("the record", lambda: len(tenant.api(
-        "GET", "/v1/audit/entries?limit=1000&action=policy.activated")["entries"]) >= version)
+        "GET", "/v1/audit/entries?limit=1000&action=policy.activated")["entries"]) >= made)
+
+
+@pytest.fixture
+def short_ladder(site):
+    """The end of the ladder comes soon; the end of the webhook after 6 s."""
+    site.stack.restart("notify", SHORT | {"SEKISHO_NOTIFY_DISABLE_AFTER": "6s"})
+    yield
+    site.stack.restart("notify", NOTIFY)
 
 
 class Webhook:
@@ -77,19 +90,28 @@ class Webhook:
 
 def activate(tenant, n=1):
     """n events; their versions."""
-    return [tenant.put_policy(policy(seconds=0))["version"] for _ in range(n)]
+    out = [tenant.put_policy(policy())["version"] for _ in range(n)]
+    tenant.activated = out[-1]
+    return out
 
 
 def versions(calls):
     return [c.payload["data"]["version"] for c in calls]
 
 
+def distinct(hook, path=None):
+    """What a receiver that ignores ids it knows has taken."""
+    out = {}
+    for c in hook.took(path):
+        out.setdefault(c.id, c)
+    return list(out.values())
+
+
 def arrived(hook, want, seconds=40, path=None):
-    """All of these versions were taken, each once, in their order; the calls."""
-    wait_for(f"{len(want)} events", lambda: len(hook.took(path)) >= len(want), seconds)
-    calls = hook.took(path)
+    """All of these versions were taken in their order, and each once if the receiver ignores ids it knows; the calls."""
+    wait_for(f"{len(want)} events", lambda: len(distinct(hook, path)) >= len(want), seconds)
+    calls = distinct(hook, path)
     assert versions(calls) == want
-    assert len({c.id for c in calls}) == len(calls)
     return calls
 
 
@@ -106,6 +128,7 @@ def test_signed_and_in_order(tenant, site):
         w = Webhook(tenant, hook.url())
         want = activate(tenant, 40)
         calls = arrived(hook, want)
+        assert calls == hook.took()
         check(w.secret, calls)
         positions = [int(c.headers["sekisho-position"]) for c in calls]
         assert positions == sorted(set(positions))
@@ -140,7 +163,7 @@ def test_only_the_types_asked_for_and_from_now_on(tenant):
         wait_for("both events", lambda: len(all_of_them.took()) >= 2)
         assert [c.payload["type"] for c in hook.took()] == ["user.created"]
         types = [c.payload["type"] for c in all_of_them.took()]
-        assert types.index(EVENT) < types.index("user.created") and types.count(EVENT) == 1
+        assert types.count(EVENT) == 1 and types.count("user.created") == 1
 
 
 def test_a_mail_and_its_trace(site, tenant):
@@ -150,7 +173,8 @@ def test_a_mail_and_its_trace(site, tenant):
         w = Webhook(tenant, hook.url(), types=["message.accepted", "recipient.delivered"])
         assert tenant.send(tenant.mail("r@sink.example"), "r@sink.example")[0] == 250
         wait_for("two events", lambda: len(hook.took()) >= 2, 60)
-        first, second = hook.took()[:2]
+        # Two services: what both did within a second the record may hold either way round; the time tells.
+        first, second = sorted(hook.took()[:2], key=lambda c: c.payload["timestamp"])
         check(w.secret, [first, second])
         assert [first.payload["type"], second.payload["type"]] == ["message.accepted", "recipient.delivered"]
         shown = tenant.api("GET", f"/v1/messages/{first.payload['data']['message']}")
@@ -247,12 +271,12 @@ def test_slow_receivers_do_not_hold_up_others(site):
 
 
 # --- the end of the ladder ------------------------------------------------------------------------------------------
-def test_given_up_then_replayed(tenant):
+def test_given_up_then_replayed(tenant, short_ladder):
     """One event that a receiver cannot take is put aside at the end of the ladder; those behind it arrive, and it can be
     sent again by its id."""
     with Hook() as hook:
         bad = []
-        hook.answer = lambda c: 500 if c.payload["data"]["version"] in bad else 200
+        hook.answer = lambda c: 500 if c.payload["data"].get("version") in bad else 200
         w = Webhook(tenant, hook.url(), types=[EVENT, "webhook.gave_up"])
         bad += activate(tenant)
         behind = activate(tenant, 2)
@@ -261,7 +285,7 @@ def test_given_up_then_replayed(tenant):
         assert versions(took) == behind
         failed = w.attempts(failed=True)
         assert {a["event"] for a in failed} == {gave_up.payload["data"]["event"]}
-        assert [a["number"] for a in failed] == list(range(len(LADDER.split(",")) + 1, 0, -1))
+        assert [a["number"] for a in failed] == list(range(4, 0, -1))
         assert gave_up.payload["data"]["attempts"] == len(failed)
         bad.clear()
         assert w.post("replay", {"events": [failed[0]["event"]]})["count"] == 1
@@ -269,7 +293,7 @@ def test_given_up_then_replayed(tenant):
         check(w.secret, again)
 
 
-def test_gone_for_good(tenant):
+def test_gone_for_good(tenant, short_ladder):
     """410 ends it at once; nothing that ever goes well ends it after the time set. Both are events for the others."""
     with Hook() as gone, Hook() as watcher:
         Webhook(tenant, watcher.url(), types=["webhook.disabled"])
@@ -281,11 +305,15 @@ def test_gone_for_good(tenant):
         gone.answer = 500
         b = Webhook(tenant, gone.url("/b"))
         want = activate(tenant, 2)
-        wait_for("disabled", lambda: not b.get()["enabled"], 60)
+
+        def disabled():
+            want.extend(activate(tenant))
+            return not b.get()["enabled"]
+        wait_for("disabled", disabled, 60)
         assert "nothing arrived since" in b.get()["disabled_why"]
         wait_for("two events", lambda: len(watcher.took()) >= 2)
         assert [c.payload["data"]["webhook"] for c in watcher.took()] == [a.id, b.id]
-        # Enabled again it goes on where it stood: an event or two were put aside, nothing else is missing.
+        # Enabled again it goes on where it stood: the first ones were put aside, nothing after them is missing.
         gone.answer = 200
         want += activate(tenant)
         b.put(gone.url("/b"))
@@ -402,3 +430,48 @@ def test_a_stop_loses_nothing(site, tenant):
         assert versions({c.id: c for c in hook.took()}.values()) == want
         assert len(ids) == len(set(ids)), "a clean stop sends nothing twice"
         check(w.secret, hook.took())
+
+
+# --- the day's head -------------------------------------------------------------------------------------------------
+@pytest.fixture
+def short_days(site):
+    """Days of eight seconds."""
+    site.stack.restart("notify", {"SEKISHO_NOTIFY_HEADS": "8s"})
+    yield 8
+    site.stack.restart("notify", {"SEKISHO_NOTIFY_HEADS": "1d"})
+
+
+def test_the_head_of_the_day(site, tenant, tmp_path, short_days):
+    """Who may read the record gets its head by mail, in the tenant's language, once a day; with it and an export the offline
+    verifier finds nothing wrong. Who may not read it gets none."""
+    with Receiver() as receiver:
+        tenant.route("outbound", receiver.address)
+        reader = f"auditor@{tenant.domain}"
+        made = tenant.api("POST", "/v1/users", {"login": reader, "display_name": "監査", "password": secrets.token_hex(12),
+                                                "addresses": [reader]})
+        tenant.api("PUT", "/v1/tenant", {"name": tenant.name, "language": "ja", "head_mail": True})
+        tenant.api("PUT", f"/v1/users/{made['id']}/access", {"roles": ["auditor"], "exceptions": []})
+        wait_for("two mails", lambda: len(receiver.mails) >= 2, 90)
+        mails = [email.message_from_bytes(m.data, policy=email.policy.default) for m in receiver.mails]
+        assert {r for m in receiver.mails for r in m.recipients} == {reader}
+        assert all("FROM:<>" in m.sender for m in receiver.mails)  # nobody answers it
+        assert receiver.mails[1].at - receiver.mails[0].at > short_days / 4
+        assert len({m["Subject"] for m in mails}) == len(mails), "a head came twice"
+        for mail in mails:
+            assert "監査記録のヘッド" in mail["Subject"] and mail["Auto-Submitted"] == "auto-generated"
+            text = mail.get_body().get_content()
+            assert text.index("監査記録") < text.index("audit record")
+            attached = next(iter(mail.iter_attachments()))
+            head = tmp_path / attached.get_filename()
+            head.write_text(attached.get_content().replace("\r\n", "\n"))
+            assert head.read_text().strip() in text.replace("\r\n", "\n")
+            verify_export(site, tenant, tmp_path, head)
+
+
+def verify_export(site, tenant, folder, head):
+    request = urllib.request.Request(site.url + "/v1/audit/export", headers={"Authorization": f"Bearer {tenant.key}"})
+    with urllib.request.urlopen(request, timeout=30, context=site.tls) as answer:
+        (folder / "record.jsonl").write_bytes(answer.read())
+    done = subprocess.run([sites.BUILD / "bin/sekisho", "audit", "verify", folder / "record.jsonl", "--head", head],
+                          capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
