@@ -378,6 +378,8 @@ def delivery_committed(w, s):
 
 def at_receiver(stage):
     def way(w, s):
+        if stage == "connect":  # no connection is left from the mail before
+            w.stack.restart("delivery")
         with w.receiver.hold(stage):
             s.start()
             assert w.receiver.reached.wait(ANSWER_S), "nobody came"
@@ -434,8 +436,8 @@ def test_killed_while(world, name):
     victim, uncertain, stored, way = POINTS[name]
     tenant = world.tenants[uncertain]
     s = Submission(tenant, f"p{len(done)}-{secrets.token_hex(4)}@sink.example")
-    instances = world.instances()
     with way(world, s):
+        instances = world.instances()
         world.stack.kill(victim)
     if victim == "delivery":
         world.bury(instances)
@@ -467,6 +469,47 @@ def test_no_copy_came_later(world):
         check_one(world, s, ident)
     for t in world.tenants.values():
         assert t.conservation()["holds"]
+
+
+class Making(Submission):
+    """Not a mail but a key, whose secret is in the answer and nowhere else."""
+
+    def attempt(self):
+        return self.tenant.api("POST", "/v1/keys", {"kind": "api_key", "name": self.to, "login": self.tenant.user,
+                                                    "permissions": ["message.send"]}, headers={"Idempotency-Key": self.key})
+
+
+def made_behind_a_lock(w, s):
+    with w.locked("auth.idempotency"):
+        s.start()
+        w.waits_for_lock("auth", "auth.idempotency")
+        yield
+
+
+def made_on_disk(w, s):
+    with w.no_standby():
+        s.start()
+        w.waits_for_standby("auth", "auth.credential")
+        yield
+
+
+@pytest.mark.parametrize("victim, way", [("api", made_behind_a_lock), ("auth", made_behind_a_lock), ("api", made_on_disk),
+                                         ("auth", made_on_disk)])
+def test_a_key_is_made_once(world, victim, way):
+    """libs/svc/once.h in a service that gives out secrets: whoever died, the second answer is the first."""
+    tenant = world.tenants["retry"]
+    s = Making(tenant, f"key-{secrets.token_hex(4)}")
+    with contextlib.contextmanager(way)(world, s):
+        world.stack.kill(victim)
+    world.stack.restart(victim)
+    s.join(ANSWER_S)
+    world.quiet()
+    rows = f"SELECT id FROM auth.credential WHERE tenant = '{tenant.id}' AND name = convert_to('{s.to}', 'UTF8')"
+    assert len(world.stack.psql(rows)) == 1, "the commit was on its way"
+    answer = s.insist()
+    assert world.stack.psql(rows) == [[answer["id"]]] and s.attempt() == answer
+    # The secret of the second answer is the one that works.
+    assert tenant.site.api("GET", "/v1/me", key=answer["secret"]) is not None
 
 
 def test_at_once(world):
