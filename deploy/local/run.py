@@ -27,8 +27,8 @@ from stack import Stack, StackError
 
 OWN = ("SEKISHO_NEXT_HOP", "SEKISHO_HOLD_SECONDS", "SEKISHO_BASE_PORT", "SEKISHO_RUN", "SEKISHO_BUILD", "SEKISHO_URL",
        "SEKISHO_CA", "SEKISHO_API_KEY", "SEKISHO_SENDER", "SEKISHO_TENANT")
-NOT_BUILT = ("approvals, variants (zip, web download, Bcc), incoming mailboxes, shared inbox, campaigns, notices, the audit "
-             "service, the web console, Kubernetes manifests")
+NOT_BUILT = ("approvals, variants (zip, web download, Bcc), incoming mailboxes, shared inbox, campaigns, the web "
+             "console, Kubernetes manifests")
 
 
 class Settings:
