@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * What the rooms of this service share: a request as a handler sees it, the
- * answer it fills, and the one table of operations that drives the routing
- * (operations.c; docs/openapi.yaml describes the same table to the world).
- * Handlers run on worker threads, one request each; everything a request
- * allocates ends with its arena.
+ * What the rooms of this service share: a request as a handler sees it, the answer it fills, and the one table of
+ * operations that drives the routing (operations.c; docs/openapi.yaml describes the same table to the world). Handlers
+ * run on worker threads, one request each; everything a request allocates ends with its arena.
  */
 #ifndef API_API_H
 #define API_API_H
@@ -39,8 +37,7 @@ enum api_body {
 };
 #define API_JSON_MAX (1024u * 1024) /* octets of a JSON body that is no submission */
 
-/* What else an operation takes and gives; docs/openapi.yaml says the same of
- * each. */
+/* What else an operation takes and gives; docs/openapi.yaml says the same of each. */
 enum api_flags {
 	API_ONCE = 1,	  /* Idempotency-Key */
 	API_IF_MATCH = 2, /* If-Match: the version that is to be changed */
@@ -94,8 +91,8 @@ struct api_response {
 /* Both strings must outlive the request (arena or static). */
 void api_response_header(struct api_response *w, const char *name, const char *value);
 
-/* RC_OK: the response was filled (with a result, or a problem of its own
- * words). Else the skeleton turns rc and e into a problem. */
+/* RC_OK: the response was filled (with a result, or a problem of its own words). Else the skeleton turns rc and e into
+ * a problem. */
 typedef enum rc (*api_run)(const struct api *api, struct api_request *r, struct api_response *w, struct err *e);
 
 struct api_operation {
@@ -112,34 +109,28 @@ extern const struct api_operation api_operations[]; /* id NULL at the end */
 
 enum api_route { API_ROUTE_FOUND, API_ROUTE_NO_PATH, API_ROUTE_NO_METHOD };
 #define API_ALLOW_SIZE 48
-/* path as sent, still percent-encoded; HEAD is routed as GET. A segment without
- * braces wins over one with. *param_r in a. NO_METHOD fills allow ("GET, HEAD,
- * PUT"). */
+/* path as sent, still percent-encoded; HEAD is routed as GET. A segment without braces wins over one with. *param_r in
+ * a. NO_METHOD fills allow ("GET, HEAD, PUT"). */
 enum api_route api_route(const char *method, const char *path, struct arena *a, const struct api_operation **op_r,
 			 const char **param_r, char allow[API_ALLOW_SIZE]);
-/* %XX undone, strictly: NULL for broken hex, for NUL and for what is not UTF-8
- * afterwards. */
+/* %XX undone, strictly: NULL for broken hex, for NUL and for what is not UTF-8 afterwards. */
 const char *api_percent_decode(struct arena *a, const char *s);
 
 /* First value of a query parameter, NULL if absent. */
 const char *api_query(const struct api_request *r, const char *name);
 /* The actor token for one of the operation's audiences. */
 struct bytes api_token(const struct api_request *r, const char *audience);
-/* Is there anything that could be a key, where one is needed? Else a 401 was
- * written; nobody's body is taken then. */
+/* Is there anything that could be a key, where one is needed? Else a 401 was written; nobody's body is taken then. */
 bool api_key_presented(const struct api *api, struct api_request *r, struct api_response *w) MUST_CHECK;
-/* Asks auth about the key, on a worker: before a body is taken, else as the
- * first step of api_execute(). False: a problem was written (401, 429, 503). */
+/* Asks auth about the key, on a worker: before a body is taken, else as the first step of api_execute(). False: a
+ * problem was written (401, 429, 503). */
 bool api_verify(const struct api *api, struct api_request *r, struct api_response *w) MUST_CHECK;
-/* The same key again, as long answers must: new tokens. Looks at op, key,
- * client_ip, request_id, traceparent of r. */
+/* The same key again, as long answers must: new tokens. Looks at op, key, client_ip, request_id, traceparent of r. */
 enum rc api_verify_again(const struct api *api, const struct api_request *r, struct arena *a,
 			 struct auth_key_holder *out_r, struct err *e) MUST_CHECK;
-/* Everything from the complete request to the filled response: key, query,
- * JSON, handler, conditions, problem. */
+/* Everything from the complete request to the filled response: key, query, JSON, handler, conditions, problem. */
 void api_execute(const struct api *api, struct api_request *r, struct api_response *w);
-/* RateLimit and RateLimit-Policy, of the key or else of the address; for every
- * answer, after all else. */
+/* RateLimit and RateLimit-Policy, of the key or else of the address; for every answer, after all else. */
 void api_rate_headers(const struct api *api, struct api_request *r, struct api_response *w);
 
 #endif

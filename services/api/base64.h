@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * Strict base64 (RFC 4648 section 4): the standard alphabet, padding required,
- * no line ends, no bits left over.
+ * Strict base64 (RFC 4648 section 4): the standard alphabet, padding required, no line ends, no bits left over.
  */
 #ifndef API_BASE64_H
 #define API_BASE64_H

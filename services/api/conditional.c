@@ -7,8 +7,7 @@
 
 #include "crypt/crypt.h"
 
-/* One entity tag at s, spaces before it skipped: its opaque part, and where it
- * ends. */
+/* One entity tag at s, spaces before it skipped: its opaque part, and where it ends. */
 static bool
 next_tag(const char **s, bool *weak_r, struct bytes *opaque_r)
 {
@@ -92,8 +91,7 @@ conditional_etag(struct arena *a, uint64_t version, struct bytes body)
 	char hex[17];
 	for (int i = 0; i < 8; i++)
 		snprintf(hex + 2 * i, 3, "%02x", digest[i]);
-	/* Without a version a letter stands first, so that the tag is never taken for
-	 * one. */
+	/* Without a version a letter stands first, so that the tag is never taken for one. */
 	return version > 0 ? arena_printf(a, "\"%llu-%s\"", (unsigned long long)version, hex)
 			   : arena_printf(a, "\"h%s\"", hex);
 }
@@ -118,8 +116,7 @@ is_refused(const char *parameters, size_t n)
 	return false;
 }
 
-/* How closely a range of n octets names the type: 3 exactly, 2 type/anything, 1
- * anything, 0 not at all. */
+/* How closely a range of n octets names the type: 3 exactly, 2 type/anything, 1 anything, 0 not at all. */
 static int
 closeness(const char *range, size_t n, const char *type)
 {

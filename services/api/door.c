@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * epoll is edge-triggered: more octets wake us although the earlier ones are
- * left in the socket for the next reader.
+ * epoll is edge-triggered: more octets wake us although the earlier ones are left in the socket for the next reader.
  */
 #include "door.h"
 
@@ -78,8 +77,7 @@ refuse(struct door *d, int fd, const char *code, const char *why)
 		 status, reason(status), body.n);
 	buf_add_bytes(&head, buf_bytes(&body));
 	if (buf_ok(&head) && send(fd, head.p, head.n, MSG_NOSIGNAL | MSG_DONTWAIT) > 0) {
-		/* Closing with unread octets resets the connection and may take our answer
-		 * with it: read some away. */
+		/* Closing with unread octets resets the connection and may take our answer with it: read some away. */
 		shutdown(fd, SHUT_WR);
 		for (int i = 0; i < 64 && recv(fd, d->peeked, FRAMING_HEADER_MAX, MSG_DONTWAIT) > 0; i++)
 			;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * One lock guards the list of streams; a stream that a thread works on is
- * marked busy and belongs to that thread.
+ * One lock guards the list of streams; a stream that a thread works on is marked busy and belongs to that thread.
  */
 #include "events.h"
 
@@ -79,8 +78,7 @@ events_write(struct buf *out, const struct audit_event *ev)
 		json_out_null(&o, "recipient");
 	traceparent_trace_id(ev->traceparent, trace);
 	json_out_str(&o, "trace_id", trace);
-	/* A line break would end the field; in JSON it only stands between values,
-	 * where a space says the same. */
+	/* A line break would end the field; in JSON it only stands between values, where a space says the same. */
 	size_t from = out->n;
 	json_out_raw(&o, "data", ev->data);
 	for (size_t i = from; i < out->n; i++)
@@ -90,8 +88,7 @@ events_write(struct buf *out, const struct audit_event *ev)
 	buf_add_str(out, "\n\n");
 }
 
-/* With the id alone nothing is dispatched, but a client that comes again begins
- * behind it. */
+/* With the id alone nothing is dispatched, but a client that comes again begins behind it. */
 static void
 write_position(struct buf *out, uint64_t next)
 {
@@ -225,8 +222,7 @@ forget(struct events *v, struct stream *s)
 	metric_set(v->o.open, 0, v->n);
 }
 
-/* With the lock held: a stream whose time has come, else when the next one's
- * comes. */
+/* With the lock held: a stream whose time has come, else when the next one's comes. */
 static struct stream *
 next_due(struct events *v, int64_t now, int64_t *until_r)
 {
@@ -410,7 +406,6 @@ events_close(struct events **vp)
 	if (*vp == NULL)
 		return;
 	events_stop(*vp);
-	/* Its memory stays: the bus may still call on_appended(), and the process is
-	 * about to end. */
+	/* Its memory stays: the bus may still call on_appended(), and the process is about to end. */
 	*vp = NULL;
 }

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * Streams of events (server-sent events): a few threads serve all of them, none
- * waits for a client. A stream asks `audit` for what comes after its position
- * when audit has said that there is more, and every few seconds in any case; it
- * asks again only when its client has taken what it got. The key is verified
- * anew every 45 s; if it is refused, or not verified for 60 s, the stream ends.
+ * Streams of events (server-sent events): a few threads serve all of them, none waits for a client. A stream asks
+ * `audit` for what comes after its position when audit has said that there is more, and every few seconds in any case;
+ * it asks again only when its client has taken what it got. The key is verified anew every 45 s; if it is refused, or
+ * not verified for 60 s, the stream ends.
  */
 #ifndef API_EVENTS_H
 #define API_EVENTS_H
@@ -26,8 +25,8 @@ enum rc events_open(const struct events_options *o, const struct api *api, struc
 void events_stop(struct events *v);
 void events_close(struct events **v);
 
-/* Begin a stream at `next` for the verified request: w gets its pipe. RC_LIMIT:
- * the tenant has too many; RC_RETRY: all have. */
+/* Begin a stream at `next` for the verified request: w gets its pipe. RC_LIMIT: the tenant has too many; RC_RETRY: all
+ * have. */
 enum rc events_begin(struct events *v, const struct api_request *r, uint64_t next, const char *const *types,
 		     size_t n_types, struct api_response *w, struct err *e) MUST_CHECK;
 

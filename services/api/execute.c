@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * What every operation has in common, on a worker: limits, key, query, JSON,
- * the handler, conditions, and the problem that its rc means.
+ * What every operation has in common, on a worker: limits, key, query, JSON, the handler, conditions, and the problem
+ * that its rc means.
  */
 #include <string.h>
 #include <strings.h>
@@ -205,8 +205,7 @@ parse_body(struct api_request *r, struct api_response *w)
 		problem_set(r, w, "empty_body", NULL, "this operation needs a body");
 		return false;
 	}
-	/* The media type was checked before the body was taken: what is not JSON here
-	 * is message/rfc822. */
+	/* The media type was checked before the body was taken: what is not JSON here is message/rfc822. */
 	if (strncasecmp(r->content_type, "application/json", strlen("application/json")) != 0)
 		return true;
 	struct err e = {0};

@@ -75,8 +75,7 @@ exports_free(struct exports **xp)
 	if (*xp == NULL)
 		return;
 	exports_stop(*xp);
-	/* Its memory stays: the last thread may still be on its way out, and the
-	 * process is about to end. */
+	/* Its memory stays: the last thread may still be on its way out, and the process is about to end. */
 	*xp = NULL;
 }
 
@@ -113,8 +112,7 @@ ask(struct export *t, struct arena *a, struct audit_page *page_r, struct err *e)
 			    page_r, e);
 }
 
-/* Tokens live 60 s; in what they stand is small beside a page, so it stays
- * until the end. */
+/* Tokens live 60 s; in what they stand is small beside a page, so it stays until the end. */
 static enum rc
 verify(struct export *t, struct err *e)
 {

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * Exports of the record: page after page from `audit`, as fast as the client
- * takes them, in the memory of one page. Each has a thread of its own; there
- * are few. The first page is asked for by the worker, so that a refusal is an
- * answer and not a stream that breaks off. The key is verified anew every 45 s;
- * an export that cannot go on breaks the connection.
+ * Exports of the record: page after page from `audit`, as fast as the client takes them, in the memory of one page.
+ * Each has a thread of its own; there are few. The first page is asked for by the worker, so that a refusal is an
+ * answer and not a stream that breaks off. The key is verified anew every 45 s; an export that cannot go on breaks the
+ * connection.
  */
 #ifndef API_EXPORT_H
 #define API_EXPORT_H

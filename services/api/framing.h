@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The request-framing guard: a strict reading of the octets of a request's
- * header (RFC 9112), done before the HTTP library sees any of them, because
- * that library accepts what makes request smuggling possible. Pure; no state.
+ * The request-framing guard: a strict reading of the octets of a request's header (RFC 9112), done before the HTTP
+ * library sees any of them, because that library accepts what makes request smuggling possible. Pure; no state.
  */
 #ifndef API_FRAMING_H
 #define API_FRAMING_H

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The framing guard: its answer for any octets is the same however they arrive,
- * and what it lets through has one Content-Length or one Transfer-Encoding at
- * most and no control character but tab before the empty line.
+ * The framing guard: its answer for any octets is the same however they arrive, and what it lets through has one
+ * Content-Length or one Transfer-Encoding at most and no control character but tab before the empty line.
  */
 #include <stdlib.h>
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * The framing guard: what PITFALLS lists as accepted by the library is refused
- * here, at every split of the octets.
+ * The framing guard: what PITFALLS lists as accepted by the library is refused here, at every split of the octets.
  */
 #include <cmocka.h>
 #include <setjmp.h>

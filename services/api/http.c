@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * The life of a request: first callback (route, check headers) -> with a body:
- * suspended, a worker asks about the key, resumed -> body -> suspended, on a
- * worker -> resumed -> answered, at once or from a pipe. A connection's state
- * is touched by one thread at a time: libmicrohttpd's until it is suspended,
- * the worker's until it is resumed.
+ * The life of a request: first callback (route, check headers) -> with a body: suspended, a worker asks about the key,
+ * resumed -> body -> suspended, on a worker -> resumed -> answered, at once or from a pipe. A connection's state is
+ * touched by one thread at a time: libmicrohttpd's until it is suspended, the worker's until it is resumed.
  */
 #include "http.h"
 
@@ -16,18 +14,17 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "conditional.h"
 #include "core/clock.h"
 #include "core/log.h"
 #include "door.h"
 #include "events.h"
 #include "export.h"
+#include "head.h"
 #include "pipe.h"
 #include "problem.h"
 #include "workers.h"
 
-/* What is read of a body that is refused, so that the gateway gets our answer
- * and not a reset. */
+/* What is read of a body that is refused, so that the gateway gets our answer and not a reset. */
 #define FORGET_MAX (80 * 1024 * 1024)
 
 struct http {
@@ -180,122 +177,6 @@ answer(struct exchange *x)
 	return ok;
 }
 
-static int64_t
-body_bound(const struct exchange *x)
-{
-	switch (x->request.op->body) {
-	case API_BODY_NONE:
-		return 0;
-	case API_BODY_JSON:
-	case API_BODY_JSON_OPTIONAL:
-		return API_JSON_MAX;
-	case API_BODY_MESSAGE:
-		return x->http->api->body_max;
-	}
-	return 0;
-}
-
-static bool
-media_type_is(const char *content_type, const char *want)
-{
-	size_t n = strlen(want);
-	if (strncasecmp(content_type, want, n) != 0)
-		return false;
-	const char *rest = content_type + n + strspn(content_type + n, " \t");
-	return *rest == '\0' || *rest == ';';
-}
-
-/* Fills a problem and returns false when the body that is announced cannot be
- * taken. */
-static bool
-check_body(struct exchange *x, int64_t length, bool chunked)
-{
-	const struct api_request *r = &x->request;
-	if (!chunked && length == 0)
-		return true; /* whether one is needed is asked when it is parsed */
-	if (r->op->body == API_BODY_NONE) {
-		problem_set(r, &x->response, "unexpected_body", NULL, "this operation takes no body");
-		return false;
-	}
-	if (r->content_encoding[0] != '\0' && strcasecmp(r->content_encoding, "identity") != 0) {
-		problem_set(r, &x->response, "media_type", "@Content-Encoding", "bodies are taken as they are");
-		api_response_header(&x->response, "Accept-Encoding", "identity");
-		return false;
-	}
-	bool json = media_type_is(r->content_type, "application/json");
-	bool message = r->op->body == API_BODY_MESSAGE && media_type_is(r->content_type, "message/rfc822");
-	if (!json && !message) {
-		const char *types =
-		    r->op->body == API_BODY_MESSAGE ? "application/json, message/rfc822" : "application/json";
-		problem_set(r, &x->response, "media_type", "@Content-Type", "Content-Type must be one of: %s", types);
-		api_response_header(&x->response, "Accept", types);
-		return false;
-	}
-	if (length > body_bound(x)) {
-		problem_set(r, &x->response, "too_large", NULL, "the body may have at most %lld octets",
-			    (long long)body_bound(x));
-		return false;
-	}
-	return true;
-}
-
-static bool
-check_accept(struct exchange *x)
-{
-	const struct api_request *r = &x->request;
-	static const struct {
-		unsigned flag;
-		const char *types[2];
-	} kinds[] = {{API_MAIL, {"message/rfc822", NULL}},
-		     {API_EVENTS, {"text/event-stream", NULL}},
-		     {API_LINES, {"application/jsonl", "text/csv"}},
-		     {0, {"application/json", NULL}}};
-	size_t k = 0;
-	while (kinds[k].flag != 0 && (r->op->flags & kinds[k].flag) == 0)
-		k++;
-	for (int i = 0; i < 2 && kinds[k].types[i] != NULL; i++)
-		if (conditional_accepts(r->accept, kinds[k].types[i]))
-			return true;
-	problem_set(r, &x->response, "not_acceptable", "@Accept", "this operation answers %s", kinds[k].types[0]);
-	return false;
-}
-
-static bool
-is_method(const char *method)
-{
-	static const char *const known[] = {"GET",   "HEAD",	"POST",	 "PUT",	    "DELETE",
-					    "PATCH", "OPTIONS", "TRACE", "CONNECT", NULL};
-	const char *const *m = known;
-	while (*m != NULL && strcmp(*m, method) != 0)
-		m++;
-	return *m != NULL;
-}
-
-/* The first callback: everything that can be said before the body. */
-static bool
-check_head(struct exchange *x, const char *path, const char *method, int64_t length, bool chunked)
-{
-	struct api_request *r = &x->request;
-	char allow[API_ALLOW_SIZE];
-	r->path = arena_strdup(r->arena, path);
-	if (!is_method(method)) {
-		problem_set(r, &x->response, "not_implemented", NULL, "nothing here knows this method");
-		return false;
-	}
-	switch (api_route(method, path, r->arena, &r->op, &r->param, allow)) {
-	case API_ROUTE_FOUND:
-		break;
-	case API_ROUTE_NO_PATH:
-		problem_set(r, &x->response, "no_such_path", NULL, "nothing is served at this path");
-		return false;
-	case API_ROUTE_NO_METHOD:
-		problem_set(r, &x->response, "method", NULL, "this path allows %s", allow);
-		api_response_header(&x->response, "Allow", arena_strdup(r->arena, allow));
-		return false;
-	}
-	return api_key_presented(x->http->api, r, &x->response) && check_accept(x) && check_body(x, length, chunked);
-}
-
 /* To a worker, while the connection sleeps. */
 static void
 hand_over(struct exchange *x, bool verifying)
@@ -310,8 +191,7 @@ hand_over(struct exchange *x, bool verifying)
 	MHD_resume_connection(x->connection);
 }
 
-/* A refusal waits until the body has been read away; without a body it is said
- * at once. */
+/* A refusal waits until the body has been read away; without a body it is said at once. */
 static enum MHD_Result
 begin(struct exchange *x, const char *path, const char *method)
 {
@@ -319,9 +199,10 @@ begin(struct exchange *x, const char *path, const char *method)
 	bool chunked = MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, "Transfer-Encoding") != NULL;
 	int64_t length = text != NULL ? strtoll(text, NULL, 10) : 0; /* the door has seen that it is a number */
 	bool body = chunked || length > 0;
-	if (check_head(x, path, method, length, chunked)) {
+	struct api_request *r = &x->request;
+	if (head_check(x->http->api, r, &x->response, path, method, length, chunked)) {
 		/* Nobody's body is taken before auth knows the key. */
-		if (body && x->request.op->audiences != NULL)
+		if (body && r->op->audiences != NULL)
 			hand_over(x, true);
 		return MHD_YES;
 	}
@@ -332,9 +213,10 @@ begin(struct exchange *x, const char *path, const char *method)
 static bool
 take_body(struct exchange *x, const char *data, size_t n)
 {
-	if ((int64_t)(x->body.n + n) > body_bound(x)) {
+	int64_t bound = head_body_bound(x->http->api, x->request.op);
+	if ((int64_t)(x->body.n + n) > bound) {
 		problem_set(&x->request, &x->response, "too_large", NULL, "the body may have at most %lld octets",
-			    (long long)body_bound(x));
+			    (long long)bound);
 		return false;
 	}
 	if (atomic_fetch_add(&x->http->bodies, (int64_t)n) + (int64_t)n > x->http->bodies_max) {
@@ -401,8 +283,7 @@ on_request(void *cls, struct MHD_Connection *connection, const char *url, const 
 	}
 	if (x->executed)
 		return answer(x);
-	/* Suspended in the first callback, the library makes that one again before it
-	 * reads the body. */
+	/* Suspended in the first callback, the library makes that one again before it reads the body. */
 	if (x->verifying) {
 		x->verifying = false;
 		if (*size == 0)
@@ -410,8 +291,7 @@ on_request(void *cls, struct MHD_Connection *connection, const char *url, const 
 	}
 	if (*size == 0)
 		return x->response.status != 0 ? answer(x) : start(x);
-	/* An answer cannot be queued in the middle of a body: some of what is refused
-	 * is read and forgotten. */
+	/* An answer cannot be queued in the middle of a body: some of what is refused is read and forgotten. */
 	if (x->response.status != 0 && (x->forgotten += (int64_t)*size) > FORGET_MAX)
 		return MHD_NO;
 	if (x->response.status == 0 && !take_body(x, data, *size)) {
@@ -433,8 +313,7 @@ on_completed(void *cls, struct MHD_Connection *connection, void **state, enum MH
 	*state = NULL;
 }
 
-/* Left encoded: decoding is strict and ours (api_percent_decode), after the
- * path was split. */
+/* Left encoded: decoding is strict and ours (api_percent_decode), after the path was split. */
 static size_t
 leave_encoded(void *cls, struct MHD_Connection *connection, char *s)
 {
@@ -491,8 +370,7 @@ http_close(struct http **hp)
 		return;
 	door_close(&h->door);
 	events_stop(h->api->events);
-	/* Bodies on their way, workers, answers: all under way until each exchange is
-	 * completed. */
+	/* Bodies on their way, workers, answers: all under way until each exchange is completed. */
 	int64_t deadline = clock_mono_ms() + DRAIN_MS;
 	while (h->daemon != NULL && atomic_load(&h->connections) > 0 && clock_left_ms(deadline) > 0)
 		usleep(10000);

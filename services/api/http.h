@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * HTTP: libmicrohttpd on one thread of its own reads requests that the door has
- * let in and writes answers; the requests themselves run on the worker pool
- * while their connection is suspended. Bodies are kept in memory, each bounded
- * by its operation and all together by bodies_max.
+ * HTTP: libmicrohttpd on one thread of its own reads requests that the door has let in and writes answers; the requests
+ * themselves run on the worker pool while their connection is suspended. Bodies are kept in memory, each bounded by its
+ * operation and all together by bodies_max.
  */
 #ifndef API_HTTP_H
 #define API_HTTP_H

@@ -5,8 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The parser recurses: bound the depth before it does. Brackets inside strings
- * do not count. */
+/* The parser recurses: bound the depth before it does. Brackets inside strings do not count. */
 static bool
 depth_ok(struct bytes t)
 {
@@ -45,8 +44,7 @@ json_in_parse(struct bytes text, json_t **out_r, struct err *e)
 		*out_r = j;
 		return RC_OK;
 	}
-	/* These two are JSON, but nobody could say which value was meant, or whose
-	 * name. */
+	/* These two are JSON, but nobody could say which value was meant, or whose name. */
 	if (json_error_code(&je) == json_error_null_byte_in_key)
 		return err_set(e, RC_CONFLICT, "a name holds NUL (line %d, column %d)", je.line, je.column);
 	if (json_error_code(&je) == json_error_duplicate_key) {

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * Whatever comes is JSON or is not; what is can be written and read again as
- * the same.
+ * Whatever comes is JSON or is not; what is can be written and read again as the same.
  */
 #include <stdlib.h>
 

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * What is JSON and what is not (RFC 8259), case by case: what every reader must
- * take, what none may take, and what a reader may decide, as decided here
- * (docs/api.md lists it).
+ * What is JSON and what is not (RFC 8259), case by case: what every reader must take, what none may take, and what a
+ * reader may decide, as decided here (docs/api.md lists it).
  */
 #include <cmocka.h>
 #include <setjmp.h>
@@ -290,8 +289,7 @@ strings(void **state)
 	EXPECT(bad, RC_INVALID);
 }
 
-/* RFC 8259 leaves these to the reader. What could be read in two ways, or not
- * written back as it came, is refused. */
+/* RFC 8259 leaves these to the reader. What could be read in two ways, or not written back as it came, is refused. */
 static void
 what_a_reader_decides(void **state)
 {

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * JSON that we send, written straight into the response. Octets that are not
- * UTF-8 become U+FFFD; times are RFC 3339, and absent (NULL) when 0. Braces are
- * the caller's to balance: json_out_open('{') ... json_out_close('}').
+ * JSON that we send, written straight into the response. Octets that are not UTF-8 become U+FFFD; times are RFC 3339,
+ * and absent (NULL) when 0. Braces are the caller's to balance: json_out_open('{') ... json_out_close('}').
  */
 #ifndef API_JSON_OUT_H
 #define API_JSON_OUT_H

@@ -106,8 +106,7 @@ limit_take(struct limit *l, struct bytes name, int n, int64_t now_ms, struct lim
 	struct bucket *b = place_of(l, h, now_ms);
 	int64_t has = level(l, b, now_ms), want = (int64_t)n * 1000;
 	bool taken = has >= want;
-	/* A bucket is written only when tokens go: looking again and again must not
-	 * lose what rounding drops. */
+	/* A bucket is written only when tokens go: looking again and again must not lose what rounding drops. */
 	if (taken && n > 0) {
 		b->milli = has -= want;
 		b->at_ms = now_ms;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Buckets against a clock of their own: what may pass in a window, what is told
- * of the rest, and that memory is bounded.
+ * Buckets against a clock of their own: what may pass in a window, what is told of the rest, and that memory is
+ * bounded.
  */
 #include <cmocka.h>
 #include <setjmp.h>
@@ -41,8 +41,7 @@ looking_takes_nothing(void **state)
 		assert_true(limit_take(l, bytes_str("a"), 0, i, &s));
 	assert_int_equal(s.left, 3);
 	assert_int_equal(s.reset_s, 0);
-	/* Slower than one token a second, looked at every millisecond: it fills all
-	 * the same. */
+	/* Slower than one token a second, looked at every millisecond: it fills all the same. */
 	assert_true(limit_take(l, bytes_str("a"), 3, 100, &s));
 	for (int64_t now = 100; now < 20099; now++)
 		assert_false(limit_take(l, bytes_str("a"), 1, now, &s));
@@ -71,8 +70,7 @@ no_quota_is_no_limit(void **state)
 	limit_free(&l);
 }
 
-/* A flood of names pushes out full buckets; a bucket that is nearly empty
- * stays. */
+/* A flood of names pushes out full buckets; a bucket that is nearly empty stays. */
 static void
 a_flood_of_names_frees_nobody(void **state)
 {

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * api: the HTTP face. REST/JSON on a Unix socket behind the gateway; no domain
- * logic, no database.
+ * api: the HTTP face. REST/JSON on a Unix socket behind the gateway; no domain logic, no database.
  */
 #include <string.h>
 

@@ -64,8 +64,7 @@ put_delimiter(struct buf *out, const struct mime_mail *m, int level, bool last)
 	buf_add_str(out, last ? "--\r\n" : "\r\n");
 }
 
-/* Quoted-printable keeps mostly ASCII text readable; where it would cost more,
- * base64. */
+/* Quoted-printable keeps mostly ASCII text readable; where it would cost more, base64. */
 static void
 put_text(struct buf *out, const char *subtype, struct bytes text)
 {

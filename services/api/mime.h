@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * A message built from its parts (RFC 5322, 2045-2047, 2231): text, HTML,
- * attachments. Only for what has been read and checked (submission.c); whatever
- * the strings hold, they cannot become header fields of their own. Pure.
+ * A message built from its parts (RFC 5322, 2045-2047, 2231): text, HTML, attachments. Only for what has been read and
+ * checked (submission.c); whatever the strings hold, they cannot become header fields of their own. Pure.
  */
 #ifndef API_MIME_H
 #define API_MIME_H
@@ -35,12 +34,10 @@ struct mime_mail {
 	struct uuid id; /* boundaries come from it */
 };
 
-/* "type/subtype" of tokens, neither multipart nor message (those are not data
- * to be attached). */
+/* "type/subtype" of tokens, neither multipart nor message (those are not data to be attached). */
 bool mime_type_valid(struct bytes type) MUST_CHECK;
-/* The same mail gives the same octets: Date and Message-ID are left to
- * delivery, which adds them where they are missing (so that a repeated
- * submission is recognised as the same; docs/decisions/0033). */
+/* The same mail gives the same octets: Date and Message-ID are left to delivery, which adds them where they are missing
+ * (so that a repeated submission is recognised as the same; docs/decisions/0033). */
 void mime_build(const struct mime_mail *m, struct buf *out);
 
 #endif

@@ -4,8 +4,7 @@
 #include <string.h>
 
 #define LINE_MAX_CHARS 76
-/* "=?UTF-8?B?" and "?=": 12 of the 75 characters that an encoded word may have;
- * 60 base64 characters are 45 octets. */
+/* "=?UTF-8?B?" and "?=": 12 of the 75 characters that an encoded word may have; 60 base64 characters are 45 octets. */
 #define WORD_OCTETS 45
 
 static const char base64_alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -90,9 +89,8 @@ mime_canonical_lines(struct buf *out, struct bytes text)
 	}
 }
 
-/* May it stand as it is? In a phrase only atoms and spaces (RFC 5322 3.2.3);
- * nowhere what looks like an encoded word, nor spaces that folding would lose.
- */
+/* May it stand as it is? In a phrase only atoms and spaces (RFC 5322 3.2.3); nowhere what looks like an encoded word,
+ * nor spaces that folding would lose. */
 static bool
 is_plain(struct bytes t, bool phrase, size_t column)
 {
@@ -109,8 +107,7 @@ is_plain(struct bytes t, bool phrase, size_t column)
 	return true;
 }
 
-/* The longest whole characters of UTF-8 at p that fit into max octets; at least
- * one octet. */
+/* The longest whole characters of UTF-8 at p that fit into max octets; at least one octet. */
 static size_t
 whole_characters(const uint8_t *p, size_t n, size_t max)
 {
@@ -184,8 +181,7 @@ mime_parameter(struct buf *out, const char *name, struct bytes value)
 		buf_add(out, "\"", 1);
 		return;
 	}
-	/* 15 octets are at most 45 characters: with name, section number and charset
-	 * below 78. */
+	/* 15 octets are at most 45 characters: with name, section number and charset below 78. */
 	if (value.n <= 15) {
 		buf_addf(out, ";\r\n %s*=UTF-8''", name);
 		percent_encoded(out, value);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * Roles and groups. They are named by their name, and made and changed by the
- * same PUT.
+ * Roles and groups. They are named by their name, and made and changed by the same PUT.
  */
 #include "json_in.h"
 #include "ops.h"

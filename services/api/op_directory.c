@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * Who the caller is, tenants and domains. Secrets appear once, in the answer
- * that makes them, and in no log.
+ * Who the caller is, tenants and domains. Secrets appear once, in the answer that makes them, and in no log.
  */
 #include <string.h>
 
@@ -180,8 +179,7 @@ read_domain(struct api_request *r, struct api_response *w, struct auth_domain_wi
 	return op_json_ok(&in, r, w);
 }
 
-/* Not proven: the record to publish first. Proven and ours: the keys that sign
- * for it, as records to publish. */
+/* Not proven: the record to publish first. Proven and ours: the keys that sign for it, as records to publish. */
 OP(op_domains_add)
 {
 	CALL(c);
@@ -192,8 +190,7 @@ OP(op_domains_add)
 	if (!read_domain(r, w, &wish, &tenant))
 		return RC_OK;
 	enum rc rc = auth_domain_add(&c, &wish, r->arena, &answer, e);
-	/* Keys are the tenant's own affair: who asserts a domain for another tenant
-	 * gets none of its records. */
+	/* Keys are the tenant's own affair: who asserts a domain for another tenant gets none of its records. */
 	if (rc == RC_OK && answer.proven && wish.class == AUTH_INTERNAL && wish.tenant == NULL) {
 		struct delivery_call d = OP_CALL(api, r, "delivery");
 		d.tenant = &r->holder.tenant;

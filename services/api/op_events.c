@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * Events as server-sent events: where to begin, and which. The stream itself is
- * in events.c.
+ * Events as server-sent events: where to begin, and which. The stream itself is in events.c.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -81,8 +80,7 @@ OP(op_events_stream)
 	if (!read_types(r, w, &types, &q.n_types))
 		return RC_OK;
 	q.types = types;
-	/* Whoever may not is told now, and where the log ends is where a new stream
-	 * begins. */
+	/* Whoever may not is told now, and where the log ends is where a new stream begins. */
 	enum rc rc = audit_events(&c, &q, r->arena, &now, e);
 	if (rc != RC_OK)
 		return rc;

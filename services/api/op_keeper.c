@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * What the caretaker sees: streams and consumers, and the sum of all
- * recipients.
+ * What the caretaker sees: streams and consumers, and the sum of all recipients.
  */
 #include "client/keeper_client.h"
 #include "ops.h"

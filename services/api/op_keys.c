@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * API keys and application passwords. A secret appears once, in the answer that
- * makes it.
+ * API keys and application passwords. A secret appears once, in the answer that makes it.
  */
 #include <string.h>
 

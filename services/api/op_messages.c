@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Messages, holds, search, release and discard: JSON for what `delivery`
- * answers. To the world a leg is a recipient with a number.
+ * Messages, holds, search, release and discard: JSON for what `delivery` answers. To the world a leg is a recipient
+ * with a number.
  */
 #include <string.h>
 
@@ -169,8 +169,7 @@ OP(op_messages_show)
 	return op_end(&o, w, 200);
 }
 
-/* {"recipients": [numbers], "reason": "..."}; nothing at all: every recipient
- * that can be acted on. */
+/* {"recipients": [numbers], "reason": "..."}; nothing at all: every recipient that can be acted on. */
 static bool
 read_act(struct api_request *r, struct api_response *w, struct delivery_act_request *q)
 {

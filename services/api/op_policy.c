@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Rule sets. The resource is the document itself; its version is the ETag, so
- * that a PUT with If-Match overwrites only what its author has seen.
+ * Rule sets. The resource is the document itself; its version is the ETag, so that a PUT with If-Match overwrites only
+ * what its author has seen.
  */
 #include <string.h>
 
@@ -78,8 +78,8 @@ put_findings(struct json_out *o, const char *name, const struct policy_findings 
 	json_out_close(o, ']');
 }
 
-/* If-Match: "7", and "0" is the built-in course, as is If-None-Match: * here;
- * absent or * is no condition. False with a problem written. */
+/* If-Match: "7", and "0" is the built-in course, as is If-None-Match: * here; absent or * is no condition. False with a
+ * problem written. */
 static bool
 read_condition(const struct api_request *r, struct api_response *w, bool *given_r, uint64_t *version_r)
 {

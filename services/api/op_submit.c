@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * Submission: read what is to be sent, hand it to `ingest`, and say 202 only
- * after ingest's 250 (law 1).
+ * Submission: read what is to be sent, hand it to `ingest`, and say 202 only after ingest's 250 (law 1).
  */
 #include <string.h>
 
@@ -49,8 +48,7 @@ read_raw(struct api_request *r, struct api_response *w, struct submission *s)
 	return true;
 }
 
-/* ingest said no: its code decides whether it can be tried again, its words are
- * the rule's. */
+/* ingest said no: its code decides whether it can be tried again, its words are the rule's. */
 static enum rc
 put_refusal(const struct api_request *r, struct api_response *w, const struct ingest_outcome *o)
 {

@@ -118,8 +118,7 @@ OP(op_users_get)
 	return rc == RC_OK ? put_person(r, w, &p) : rc;
 }
 
-/* A change replaces everything; what would do harm if it were forgotten has to
- * be said. */
+/* A change replaces everything; what would do harm if it were forgotten has to be said. */
 static bool
 read_change(struct api_request *r, struct api_response *w, struct auth_user_change *u)
 {

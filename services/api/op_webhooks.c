@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * Webhooks: what is sent where, how it went, and once more. A secret appears
- * once, in the answer that makes it.
+ * Webhooks: what is sent where, how it went, and once more. A secret appears once, in the answer that makes it.
  */
 #include <string.h>
 

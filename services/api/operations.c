@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The one table of operations, and the router that reads it. docs/openapi.yaml
- * describes exactly these; a test compares the two in both directions
- * (tests/integration/d_api_openapi_test.py).
+ * The one table of operations, and the router that reads it. docs/openapi.yaml describes exactly these; a test compares
+ * the two in both directions (tests/integration/d_api_openapi_test.py).
  */
 #include <stdio.h>
 #include <string.h>
@@ -160,8 +159,7 @@ api_percent_decode(struct arena *a, const char *s)
 	return smtp_utf8_valid(bytes_str(out)) ? out : NULL;
 }
 
-/* Does path fit the pattern? Where the pattern has {name}, *param_r is what
- * stands there (still encoded). */
+/* Does path fit the pattern? Where the pattern has {name}, *param_r is what stands there (still encoded). */
 static bool
 path_fits(const char *pattern, const char *path, struct bytes *param_r)
 {

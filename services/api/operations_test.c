@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * The router over the real table: every path leads to its operation, and
- * nothing else leads anywhere.
+ * The router over the real table: every path leads to its operation, and nothing else leads anywhere.
  */
 #include <cmocka.h>
 #include <setjmp.h>

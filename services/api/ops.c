@@ -113,8 +113,7 @@ op_parse_time(const char *s)
 		return 0;
 	const char *end = strptime(s, form, &tm);
 	time_t t = end == s + whole ? timegm(&tm) : 0;
-	/* What is written back must be what was read: strptime() takes spaces, signs
-	 * and the 30th of February. */
+	/* What is written back must be what was read: strptime() takes spaces, signs and the 30th of February. */
 	if (t <= 0 || gmtime_r(&t, &tm) == NULL || strftime(again, sizeof(again), form, &tm) != whole ||
 	    memcmp(s, again, whole) != 0)
 		return 0;
@@ -289,8 +288,7 @@ op_put_number_or_null(struct json_out *o, const char *name, int64_t v, bool ther
 		json_out_null(o, name);
 }
 
-/* No key needed and nothing told but whether requests can be served: the
- * gateway and probes from outside ask it. */
+/* No key needed and nothing told but whether requests can be served: the gateway and probes from outside ask it. */
 OP(op_health)
 {
 	if (!bus_connected(api->svc->bus))

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The handlers of the table in operations.c (each an api_run), and the little
- * they share: who asks as each client stub wants it, and how an answer is begun
- * and ended.
+ * The handlers of the table in operations.c (each an api_run), and the little they share: who asks as each client stub
+ * wants it, and how an answer is begun and ended.
  */
 #ifndef API_OPS_H
 #define API_OPS_H
@@ -86,12 +85,10 @@ OP(op_webhooks_replay);
 /* Start a JSON object as the answer; op_end() closes it and sets the status. */
 struct json_out op_begin(struct api_response *w);
 enum rc op_end(struct json_out *o, struct api_response *w, int status);
-/* The reading went well? Else a 422 that points at the first problem was
- * written. */
+/* The reading went well? Else a 422 that points at the first problem was written. */
 struct json_in;
 bool op_json_ok(const struct json_in *in, const struct api_request *r, struct api_response *w) MUST_CHECK;
-/* The path's {id}; a 404 was written if it is no UUID: nothing can have that
- * name. */
+/* The path's {id}; a 404 was written if it is no UUID: nothing can have that name. */
 bool op_param_uuid(const struct api_request *r, struct api_response *w, struct uuid *id_r) MUST_CHECK;
 
 /* Query parameters. False with a 422 written that names the parameter; absent:
@@ -109,16 +106,13 @@ bool op_word(const struct api_request *r, struct api_response *w, const char *na
 	     const char *const *words) MUST_CHECK;
 /* At most max octets. */
 bool op_text(const struct api_request *r, struct api_response *w, const char *name, size_t max) MUST_CHECK;
-/* RFC 3339 in UTC ("2027-01-31T00:00:00Z", with or without a fraction) to
- * microseconds; 0 if it is not such a time. */
+/* RFC 3339 in UTC ("2027-01-31T00:00:00Z", with or without a fraction) to microseconds; 0 if it is not such a time. */
 int64_t op_parse_time(const char *s);
 
-/* What If-Match and If-None-Match: * ask for. False with a 400 or 412 written.
- * if_version_r 0: whatever it is now. */
+/* What If-Match and If-None-Match: * ask for. False with a 400 or 412 written. if_version_r 0: whatever it is now. */
 bool op_condition(const struct api_request *r, struct api_response *w, uint64_t *if_version_r,
 		  bool *must_be_new_r) MUST_CHECK;
-/* The resource that is answered has this version; volatile: it holds more than
- * the version counts. After op_end(). */
+/* The resource that is answered has this version; volatile: it holds more than the version counts. After op_end(). */
 void op_version(const struct api_request *r, struct api_response *w, uint64_t version, bool is_volatile);
 
 /* Members of documents. */

@@ -52,8 +52,7 @@ let_go(struct pipe **pp)
 	free(p);
 }
 
-/* With the lock held: after pipe_close() nobody is woken, so the connection is
- * still there now. */
+/* With the lock held: after pipe_close() nobody is woken, so the connection is still there now. */
 static void
 wake_reader(struct pipe *p)
 {

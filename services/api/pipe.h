@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * A body that comes while it is sent: one thread writes, the HTTP library
- * reads. Bounded; neither side waits for the other without a deadline. The
- * reader sleeps (its connection is suspended) while there is nothing, and is
- * woken by the writer. Both hold a reference; the last one frees.
+ * A body that comes while it is sent: one thread writes, the HTTP library reads. Bounded; neither side waits for the
+ * other without a deadline. The reader sleeps (its connection is suspended) while there is nothing, and is woken by the
+ * writer. Both hold a reference; the last one frees.
  */
 #ifndef API_PIPE_H
 #define API_PIPE_H
@@ -27,11 +26,9 @@ bool pipe_write(struct pipe *p, struct bytes b) MUST_CHECK;
 /* Nothing unread is left, or the reader has gone. */
 bool pipe_is_empty(struct pipe *p);
 bool pipe_is_closed(struct pipe *p);
-/* Wait until it is empty. False: the reader has gone, or the monotonic deadline
- * has passed. */
+/* Wait until it is empty. False: the reader has gone, or the monotonic deadline has passed. */
 bool pipe_wait_empty(struct pipe *p, int64_t deadline_ms) MUST_CHECK;
-/* No more comes; broken: and what came is not whole. Gives the writer's
- * reference up. */
+/* No more comes; broken: and what came is not whole. Gives the writer's reference up. */
 void pipe_end(struct pipe **p, bool broken);
 
 /* --- reader
@@ -39,11 +36,9 @@ void pipe_end(struct pipe **p, bool broken);
  */
 #define PIPE_END    (-1)
 #define PIPE_BROKEN (-2)
-/* Octets copied; 0: none now: sleep(ctx) was called, and wake(ctx) will be when
- * there is something. */
+/* Octets copied; 0: none now: sleep(ctx) was called, and wake(ctx) will be when there is something. */
 long pipe_read(struct pipe *p, void *to, size_t max, void (*sleep)(void *ctx), void (*wake)(void *ctx), void *ctx);
-/* The connection has gone; after it wake() is not called any more. Gives the
- * reader's reference up. NULL is fine. */
+/* The connection has gone; after it wake() is not called any more. Gives the reader's reference up. NULL is fine. */
 void pipe_close(struct pipe **p);
 
 #endif

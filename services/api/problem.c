@@ -141,8 +141,7 @@ problem_set(const struct api_request *r, struct api_response *w, const char *cod
 	buf_add_str(&w->body, "}\n");
 }
 
-/* Services that know the member say it first: "url: must be ..." or "types[3]:
- * ...". NULL: they did not. */
+/* Services that know the member say it first: "url: must be ..." or "types[3]: ...". NULL: they did not. */
 static const char *
 pointer_in(const struct api_request *r, const char *text)
 {

@@ -104,8 +104,7 @@ submission_lines_ok(struct bytes m)
  * -------------------------------------------------------------------------------------------------
  */
 
-/* Header text: a control character in it is somebody's attempt or mistake; it
- * would be encoded, but is refused. */
+/* Header text: a control character in it is somebody's attempt or mistake; it would be encoded, but is refused. */
 static struct bytes
 read_line(struct json_at at, const char *name, size_t max)
 {

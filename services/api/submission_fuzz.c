@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Any JSON to a message: no crash, and what is built has CRLF line ends only,
- * no line over 998 octets, no NUL, and no header field but our own before the
- * empty line.
+ * Any JSON to a message: no crash, and what is built has CRLF line ends only, no line over 998 octets, no NUL, and no
+ * header field but our own before the empty line.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * From JSON to a message: what is written for what is asked, and that nothing
- * in a value becomes a header field.
+ * From JSON to a message: what is written for what is asked, and that nothing in a value becomes a header field.
  */
 #include <cmocka.h>
 #include <setjmp.h>

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * A bounded pool of threads with a bounded queue. Long work (a submission waits
- * for scan and commit) may not take every thread: at most `long_max` run at
- * once, so that reading stays possible while the scanner is slow.
+ * A bounded pool of threads with a bounded queue. Long work (a submission waits for scan and commit) may not take every
+ * thread: at most `long_max` run at once, so that reading stays possible while the scanner is slow.
  */
 #ifndef API_WORKERS_H
 #define API_WORKERS_H
