@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-#include <cmocka.h>
-#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <setjmp.h>
 #include <string.h>
+#include <cmocka.h>
 
 #include "conditional.h"
 

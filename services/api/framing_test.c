@@ -2,11 +2,11 @@
  *
  * The framing guard: what PITFALLS lists as accepted by the library is refused here, at every split of the octets.
  */
-#include <cmocka.h>
-#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <setjmp.h>
 #include <stdlib.h>
+#include <cmocka.h>
 
 #include "framing.h"
 

@@ -3,12 +3,12 @@
  * What is JSON and what is not (RFC 8259), case by case: what every reader must take, what none may take, and what a
  * reader may decide, as decided here (docs/api.md lists it).
  */
-#include <cmocka.h>
-#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <setjmp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <cmocka.h>
 
 #include "json_in.h"
 

@@ -3,11 +3,11 @@
  * Buckets against a clock of their own: what may pass in a window, what is told of the rest, and that memory is
  * bounded.
  */
-#include <cmocka.h>
-#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <setjmp.h>
 #include <stdio.h>
+#include <cmocka.h>
 
 #include "limit.h"
 

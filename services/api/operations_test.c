@@ -2,11 +2,11 @@
  *
  * The router over the real table: every path leads to its operation, and nothing else leads anywhere.
  */
-#include <cmocka.h>
-#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <setjmp.h>
 #include <string.h>
+#include <cmocka.h>
 
 #include "api.h"
 

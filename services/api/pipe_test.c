@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-#include <cmocka.h>
-#include <pthread.h>
-#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <setjmp.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <cmocka.h>
 
 #include "core/clock.h"
 #include "pipe.h"

@@ -2,12 +2,12 @@
  *
  * From JSON to a message: what is written for what is asked, and that nothing in a value becomes a header field.
  */
-#include <cmocka.h>
-#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <cmocka.h>
 
 #include "base64.h"
 #include "mime_text.h"
