@@ -46,6 +46,8 @@ same_group(const struct search_segment *a, const struct search_segment *b)
 static size_t
 choose(struct search_segment *v, size_t n, const struct search_segment **first_r)
 {
+	if (n < SEARCH_MERGE_MAX)
+		return 0;
 	qsort(v, n, sizeof(*v), group_compare);
 	for (size_t at = 0, end; at < n; at = end) {
 		for (end = at; end < n && same_group(&v[at], &v[end]);)
