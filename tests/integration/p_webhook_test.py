@@ -227,6 +227,11 @@ def test_slow_wrong_gone_and_back(site, tenant):
             assert seen.setdefault(c.id, c.body) == c.body
         state = wait_for("well again", lambda: s if (s := w.get())["failing_since"] is None else None)
         assert state["delivered"] == len(want) and state["failed"] == len(w.attempts(failed=True)) > 3
+        page = f"http://127.0.0.1:{site.stack.ports['notify-health']}/metrics"
+        with urllib.request.urlopen(page, timeout=10) as answer:
+            told = dict(line.rsplit(" ", 1) for line in answer.read().decode().splitlines() if not line.startswith("#"))
+        for outcome in ("ok", "timeout", "status", "connect", "broken"):
+            assert float(told[f'sekisho_notify_attempts_total{{outcome="{outcome}"}}']) > 0, outcome
 
 
 def test_notify_is_killed(site, tenant):
