@@ -215,6 +215,31 @@ def test_head_begins_no_stream(site, tenant):
     assert site.api("HEAD", "/v1/events", key=tenant.key) is None
 
 
+def test_the_end_of_an_instance(own_site):
+    """SIGTERM ends every stream properly and at once; what happened meanwhile comes from the next one."""
+    tenant = own_site.tenant()
+    with Stream(own_site, tenant.key, "after=-1&types=key.created") as s:
+        s.events(1)
+        began = time.monotonic()
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            halted = pool.submit(own_site.stack.halt, "api")
+            for _ in s.blocks():
+                pass
+            halted.result()
+        assert s.ended and time.monotonic() - began < 20
+        last = s.last
+    own_site.stack.restart("api")
+    made = make_keys(tenant, 3)
+    heard = []
+    with Stream(own_site, tenant.key, "types=key.created", {"Last-Event-ID": str(last)}) as s:
+        while not set(made) <= set(heard):
+            event = s.events(1)[0]
+            assert event["position"] > last
+            last = event["position"]
+            heard.append(event["subject"])
+    assert len(heard) == len(set(heard))
+
+
 # --- exports -------------------------------------------------------------------------------------------------------
 def export(site, key, query=""):
     import urllib.request
