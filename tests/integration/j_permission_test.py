@@ -15,7 +15,8 @@ SERVICES = ("ingest", "auth", "policy", "delivery", "keeper", "api", "audit", "n
 TENANT = str(uuid.uuid4())
 # Tables with a tenant column and without row-level security: what is found across tenants, and never any content.
 CONTENT_FREE = {"id", "tenant", "consumer", "attempts", "next_at", "message", "number", "kind", "due_at", "lease_until",
-                "lease_owner", "epoch", "version", "sandbox"}
+                "lease_owner", "epoch", "version", "sandbox",
+                "first", "at", "messages"}  # ids of messages that wait for the search index
 # The directory is the only globally unique data (it says which tenant a name belongs to).
 DIRECTORY_SCHEMA = "auth"
 
