@@ -295,17 +295,6 @@ delivery_route_set(const struct delivery_call *c, const struct delivery_route *s
 	return rc;
 }
 
-enum rc
-delivery_route(const struct delivery_call *c, const char *direction, const struct delivery_route *set, struct arena *a,
-	       struct delivery_route *out_r, struct err *e)
-{
-	if (set == NULL)
-		return delivery_route_get(c, direction, a, out_r, e);
-	struct delivery_route r = *set;
-	r.direction = direction;
-	return delivery_route_set(c, &r, 0, a, out_r, e);
-}
-
 static void
 settings_in(const ProtobufCMessage *reply, struct delivery_settings *out_r)
 {

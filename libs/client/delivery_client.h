@@ -172,9 +172,6 @@ enum rc delivery_route_get(const struct delivery_call *c, const char *direction,
  * "version is N" when it is another. */
 enum rc delivery_route_set(const struct delivery_call *c, const struct delivery_route *set, uint64_t if_version,
 			   struct arena *a, struct delivery_route *out_r, struct err *e) MUST_CHECK;
-/* The older form of the two: with set NULL it reads. To go when nobody calls it any more. */
-enum rc delivery_route(const struct delivery_call *c, const char *direction, const struct delivery_route *set,
-		       struct arena *a, struct delivery_route *out_r, struct err *e) MUST_CHECK;
 
 struct delivery_settings {
 	const char *uncertain; /* sent, but no answer to the final dot: "retry" (default) or "ask" */

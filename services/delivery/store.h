@@ -60,7 +60,7 @@ struct store_arrival {
 	struct store_leg *legs;
 	size_t n_legs;
 	bool ask_uncertain; /* out: the tenant's choice */
-	bool fresh; /* out: not known before; only then are legs to be made */
+	bool fresh;	    /* out: not known before; only then are legs to be made */
 };
 /* First the messages: those that are known already stay as they are. */
 enum rc store_arrive_messages(struct db_tx *tx, const struct uuid *tenant, struct store_arrival *v, size_t n,
