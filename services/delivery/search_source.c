@@ -20,7 +20,8 @@
 #define WAITING_MESSAGES 256
 #define GROUP_FIRST	 1    /* segments opened first; then four times as many each time */
 #define BLOCKS_MAX	 2048 /* read at once */
-#define QUEUE		 64   /* ids a segment has ready */
+#define QUEUE		 32   /* ids a segment has ready */
+#define REFILL		 4    /* segments whose ids are read at once */
 #define TIME_SLACK_US	 2000 /* an id is not of the very microsecond */
 
 struct source {
@@ -365,60 +366,85 @@ fill(const struct search_sources *s, struct source *v, const struct refill *f, c
 	return RC_OK;
 }
 
-/* Every source has its next id ready, or has none. */
-static enum rc
-refill(struct search_sources *s, struct err *e)
+/* What a source that has no id ready may have next is not above this. */
+static const struct uuid *
+bound_of(const struct source *v)
 {
-	for (;;) {
-		size_t dry = 0, n = 0, k = 0;
-		for (size_t i = 0; i < s->n; i++)
-			dry += is_dry(&s->v[i]);
-		if (dry == 0)
-			return RC_OK;
-		struct arena *scratch = arena_new();
-		struct search_row *rows = arena_new_array(scratch, struct search_row, dry * QUEUE);
-		struct refill *plans = arena_new_array(scratch, struct refill, dry);
-		struct source **who = arena_new_array(scratch, struct source *, dry);
-		for (size_t i = 0; i < s->n; i++)
-			if (is_dry(&s->v[i])) {
-				plan_refill(&s->v[i], &plans[k], rows, &n);
-				who[k++] = &s->v[i];
-			}
-		enum rc rc = n > 0 ? search_store_blocks(s->tx, s->tenant, rows, n, scratch, e) : RC_OK;
-		for (size_t i = 0; rc == RC_OK && i < k; i++)
-			rc = fill(s, who[i], &plans[i], rows, e);
-		s->blocks += n;
-		arena_free(&scratch);
-		if (rc != RC_OK)
-			return rc;
+	return v->n > 0 ? &v->queue[v->n - 1] : &v->s->last;
+}
+
+/* The newest id that is ready; NULL: none is. */
+static struct source *
+best_of(struct search_sources *s)
+{
+	struct source *best = NULL;
+	for (size_t i = 0; i < s->n; i++) {
+		struct source *v = &s->v[i];
+		if (v->next < v->n && (best == NULL || compare(&v->queue[v->next], &best->queue[best->next]) > 0))
+			best = v;
 	}
+	return best;
+}
+
+/* The sources that come first among those that may have something above best but have no id ready. */
+static size_t
+dry_ones(struct search_sources *s, const struct source *best, struct source *out[REFILL])
+{
+	size_t n = 0;
+	for (size_t i = 0; i < s->n; i++) {
+		struct source *v = &s->v[i];
+		if (!is_dry(v) || (best != NULL && compare(bound_of(v), &best->queue[best->next]) <= 0))
+			continue;
+		size_t at = n;
+		while (at > 0 && compare(bound_of(out[at - 1]), bound_of(v)) < 0)
+			at--;
+		if (at == REFILL)
+			continue;
+		n += n < REFILL;
+		for (size_t k = n - 1; k > at; k--)
+			out[k] = out[k - 1];
+		out[at] = v;
+	}
+	return n;
+}
+
+static enum rc
+refill(struct search_sources *s, struct source *const *who, size_t k, struct err *e)
+{
+	size_t n = 0;
+	struct arena *scratch = arena_new();
+	struct search_row *rows = arena_new_array(scratch, struct search_row, k * QUEUE);
+	struct refill *plans = arena_new_array(scratch, struct refill, k);
+	for (size_t i = 0; i < k; i++)
+		plan_refill(who[i], &plans[i], rows, &n);
+	enum rc rc = n > 0 ? search_store_blocks(s->tx, s->tenant, rows, n, scratch, e) : RC_OK;
+	for (size_t i = 0; rc == RC_OK && i < k; i++)
+		rc = fill(s, who[i], &plans[i], rows, e);
+	s->blocks += n;
+	arena_free(&scratch);
+	return rc;
 }
 
 enum rc
 search_sources_next(struct search_sources *s, struct uuid *id_r, struct err *e)
 {
 	for (;;) {
-		struct source *best = NULL;
-		enum rc rc = refill(s, e);
+		struct source *best = best_of(s), *dry[REFILL];
+		size_t n = dry_ones(s, best, dry);
+		enum rc rc = RC_OK;
+		if (n > 0)
+			rc = refill(s, dry, n, e);
+		else if (s->opened < s->n_segments &&
+			 (best == NULL || compare(&best->queue[best->next], &s->segments[s->opened].last) <= 0))
+			rc = open_group(s, e);
+		else if (best == NULL)
+			return err_set(e, RC_NOT_FOUND, "no further message");
+		else {
+			*id_r = best->queue[best->next++];
+			return RC_OK;
+		}
 		if (rc != RC_OK)
 			return rc;
-		for (size_t i = 0; i < s->n; i++) {
-			struct source *v = &s->v[i];
-			if (v->next < v->n &&
-			    (best == NULL || compare(&v->queue[v->next], &best->queue[best->next]) > 0))
-				best = v;
-		}
-		if (s->opened < s->n_segments &&
-		    (best == NULL || compare(&best->queue[best->next], &s->segments[s->opened].last) <= 0)) {
-			rc = open_group(s, e);
-			if (rc != RC_OK)
-				return rc;
-			continue;
-		}
-		if (best == NULL)
-			return err_set(e, RC_NOT_FOUND, "no further message");
-		*id_r = best->queue[best->next++];
-		return RC_OK;
 	}
 }
 
