@@ -69,12 +69,13 @@ refuse(struct door *d, int fd, const char *code, const char *why)
 	struct buf body, head;
 	buf_init(&body, 0);
 	buf_init(&head, 0);
-	int status = problem_write(&body, code, why);
+	char id[UUID_STR_SIZE], trace[TRACEPARENT_SIZE];
+	int status = problem_write(&body, code, why, id, trace);
 	buf_addf(&head,
 		 "HTTP/1.1 %d %s\r\nContent-Type: "
 		 "application/problem+json\r\nContent-Length: %zu\r\n"
-		 "Cache-Control: no-store\r\nConnection: close\r\n\r\n",
-		 status, reason(status), body.n);
+		 "Cache-Control: no-store\r\nX-Request-Id: %s\r\ntraceparent: %s\r\nConnection: close\r\n\r\n",
+		 status, reason(status), body.n, id, trace);
 	buf_add_bytes(&head, buf_bytes(&body));
 	if (buf_ok(&head) && send(fd, head.p, head.n, MSG_NOSIGNAL | MSG_DONTWAIT) > 0) {
 		/* Closing with unread octets resets the connection and may take our answer with it: read some away. */

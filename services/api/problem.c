@@ -82,9 +82,9 @@ open_object(struct buf *out, const char *code, const char *detail, const char *r
 }
 
 int
-problem_write(struct buf *out, const char *code, const char *detail)
+problem_write(struct buf *out, const char *code, const char *detail, char id[UUID_STR_SIZE],
+	      char trace[TRACEPARENT_SIZE])
 {
-	char id[UUID_STR_SIZE], trace[TRACEPARENT_SIZE];
 	struct uuid u = uuid_v7(clock_wall_us());
 	uuid_format(&u, id);
 	traceparent_new(trace);

@@ -22,8 +22,10 @@ void problem_set(const struct api_request *r, struct api_response *w, const char
 		 const char *fmt, ...) PRINTF_LIKE(5, 6);
 /* The one mapping from a service's refusal. */
 void problem_from_rc(const struct api_request *r, struct api_response *w, const struct err *e);
-/* The same for a body that is not yet a request (framing, overload): names of its own. Returns the status. */
-int problem_write(struct buf *out, const char *code, const char *detail);
+/* The same for a body that is not yet a request (framing, overload): names of its own, for the
+ * header too. Returns the status. */
+int problem_write(struct buf *out, const char *code, const char *detail, char id_r[UUID_STR_SIZE],
+		  char trace_r[TRACEPARENT_SIZE]);
 /* The object without its closing brace, for members of the problem's own; w gets status and media type. */
 void problem_open(const struct api_request *r, struct api_response *w, const char *code, const char *detail);
 

@@ -216,6 +216,34 @@ def test_framing_at_the_gateway(site, name):
     assert not got or got.startswith((b"HTTP/1.1 4", b"HTTP/1.1 501", b"<html>")), got
 
 
+# What nginx itself has to say.
+OF_THE_GATEWAY = {
+    "no such page": (b"GET /nothing HTTP/1.1\r\n" + HOST, 404, "no_such_path"),
+    "long line": (b"GET /v1/" + b"a" * 9000 + b" HTTP/1.1\r\n" + HOST, 414, "uri_too_long"),
+    "long field": (b"GET /v1/health HTTP/1.1\r\n" + HOST + b"X: " + b"a" * 17000 + b"\r\n", 431, "header_too_large"),
+    "many fields": (b"GET /v1/health HTTP/1.1\r\n" + HOST + b"".join(b"X-%d: %s\r\n" % (n, b"a" * 400) for n in range(100)), 431, "header_too_large"),
+    "unknown encoding": (b"POST /v1/users HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: gzip\r\n", 501, "not_implemented"),
+    "host twice": (b"GET /v1/health HTTP/1.1\r\n" + HOST + HOST, 400, "bad_framing"),
+    "too much": (b"POST /v1/messages HTTP/1.1\r\n" + HOST + b"Content-Length: 99999999999\r\n", 413, "too_large"),
+}
+
+
+@pytest.mark.parametrize("name", OF_THE_GATEWAY)
+def test_the_gateway_speaks_as_the_service_does(site, name):
+    octets, status, code = OF_THE_GATEWAY[name]
+    context = ssl.create_default_context(cafile=str(site.stack.ca))
+    with socket.create_connection(("127.0.0.1", site.stack.ports["https"])) as raw, \
+            context.wrap_socket(raw, server_hostname="localhost") as s:
+        got = conversation(s, octets + b"Connection: close\r\n\r\n")
+    head, _, body = got.partition(b"\r\n\r\n")
+    found = json.loads(body)
+    assert head.startswith(b"HTTP/1.1 %d " % status) and b"Content-Type: application/problem+json" in head, got
+    assert (found["status"], found["code"], found["type"]) == (status, code, f"/problems/{code}")
+    fields = {n.lower(): v for n, _, v in (line.partition(": ") for line in head.decode().split("\r\n"))}
+    assert fields["x-request-id"] == found["request_id"] and found["trace_id"] in fields["traceparent"] and found["title"]
+    assert fields["cache-control"] == "no-store" and len(found["trace_id"]) == 32
+
+
 def test_nothing_hides_behind_the_first_request(site):
     one = b"GET /v1/health HTTP/1.1\r\n" + HOST + b"\r\n"
     with socket.socket(socket.AF_UNIX) as s:
