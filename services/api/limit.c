@@ -2,8 +2,10 @@
 #include "limit.h"
 
 #include <pthread.h>
-#include <sodium.h>
 #include <stdlib.h>
+
+#include "core/id.h"
+#include "crypt/crypt.h"
 
 /* 4096 sets of 8 places, 24 octets each: 768 KiB. */
 #define SETS   4096
@@ -19,7 +21,7 @@ struct bucket {
 struct limit {
 	pthread_mutex_t lock;
 	int64_t quota, window_s;
-	uint8_t key[crypto_shorthash_KEYBYTES];
+	uint8_t key[32];
 	struct bucket buckets[SETS][PLACES];
 };
 
@@ -27,12 +29,12 @@ struct limit *
 limit_new(int64_t quota, int64_t window_s)
 {
 	struct limit *l = calloc(1, sizeof(*l));
-	if (l == NULL || sodium_init() < 0)
+	if (l == NULL)
 		abort();
 	pthread_mutex_init(&l->lock, NULL);
 	l->quota = quota;
 	l->window_s = window_s;
-	crypto_shorthash_keygen(l->key);
+	random_bytes(l->key, sizeof(l->key));
 	return l;
 }
 
@@ -90,18 +92,26 @@ place_of(struct limit *l, uint64_t name, int64_t now_ms)
 	return best;
 }
 
+/* Keyed, so that nobody chooses which names share a set. Never 0. */
+static uint64_t
+hash_of(const struct limit *l, struct bytes name)
+{
+	uint8_t both[64], digest[32];
+	uint64_t h;
+	memcpy(both, l->key, 32);
+	crypt_sha256(name, both + 32);
+	crypt_sha256(bytes_of(both, sizeof(both)), digest);
+	memcpy(&h, digest, sizeof(h));
+	return h != 0 ? h : 1;
+}
+
 bool
 limit_take(struct limit *l, struct bytes name, int n, int64_t now_ms, struct limit_state *state_r)
 {
 	*state_r = (struct limit_state){.left = l->quota};
 	if (l->quota == 0)
 		return true;
-	uint8_t hash[crypto_shorthash_BYTES];
-	uint64_t h;
-	crypto_shorthash(hash, name.p != NULL ? name.p : (const uint8_t *)"", name.n, l->key);
-	memcpy(&h, hash, sizeof(h));
-	if (h == 0)
-		h = 1;
+	uint64_t h = hash_of(l, name);
 	pthread_mutex_lock(&l->lock);
 	struct bucket *b = place_of(l, h, now_ms);
 	int64_t has = level(l, b, now_ms), want = (int64_t)n * 1000;
