@@ -101,6 +101,8 @@ struct batch {
 	struct arena *a;
 	struct store_intent *v[STORE_SOURCES];
 	size_t n[STORE_SOURCES];
+	bool read[STORE_SOURCES];    /* in the order of transaction ids; else not at all, or of another cluster */
+	bool limited[STORE_SOURCES]; /* there may be more */
 	size_t total;
 	unsigned done; /* sources read up to the horizon */
 };
@@ -110,35 +112,77 @@ read_source(struct db_tx *tx, const struct uuid *tenant, int source, const struc
 	    struct err *e)
 {
 	struct store_mark m, next = {.cluster = h->cluster};
-	struct store_intent **v = &b->v[source];
 	size_t *n = &b->n[source];
-	int limit = (int)(BATCH - b->total);
 	enum rc rc = store_mark(tx, tenant, source, &m, e);
 	if (rc != RC_OK)
 		return rc;
-	if (!m.found || m.cluster != h->cluster) {
+	b->read[source] = m.found && m.cluster == h->cluster;
+	if (b->read[source]) {
+		rc = store_intents(tx, tenant, source, &m, h, BATCH, b->a, &b->v[source], n, e);
+	} else {
 		/* Never read before, or the database came from a dump: transaction ids begin anew, and some of those in
 		 * the rows lie in the future. Such rows first; then all others from the beginning, known or not. */
 		if (m.found)
 			log_warn("this is another database cluster: intents are read again", LOG_TENANT(tenant),
 				 LOG_STR("source", store_source_name(source)));
-		rc = store_intents_foreign(tx, tenant, source, h, limit, b->a, v, n, e);
-		b->total += *n;
+		rc = store_intents_foreign(tx, tenant, source, h, BATCH, b->a, &b->v[source], n, e);
 		/* The next batch goes on here if there are more, else in the order of transaction ids. */
-		return rc != RC_OK || *n == (size_t)limit ? rc : store_mark_set(tx, tenant, source, &next, e);
+		if (rc == RC_OK && *n < BATCH)
+			rc = store_mark_set(tx, tenant, source, &next, e);
 	}
-	rc = store_intents(tx, tenant, source, &m, h, limit, b->a, v, n, e);
-	if (rc != RC_OK)
-		return rc;
-	b->total += *n;
-	if (*n == (size_t)limit) {
-		next.xid = (*v)[*n - 1].xid;
-		next.id = (*v)[*n - 1].id;
-	} else {
-		next.xid = h->horizon;
-		b->done |= 1u << source;
+	b->limited[source] = *n == BATCH;
+	return rc;
+}
+
+static int
+compare_places(const struct store_intent *a, const struct store_intent *b)
+{
+	if (a->xid != b->xid)
+		return a->xid < b->xid ? -1 : 1;
+	return memcmp(a->id.b, b->id.b, sizeof(a->id.b));
+}
+
+/* What one service did because of what another had committed has the higher transaction id. So that it also has the
+ * higher index, no source is read beyond the place where the first of them met its limit. */
+static const struct store_intent *
+place_of_cut(const struct batch *b)
+{
+	const struct store_intent *cut = NULL;
+	for (int s = 0; s < STORE_SOURCES; s++) {
+		if (!b->read[s] || !b->limited[s])
+			continue;
+		const struct store_intent *last = &b->v[s][b->n[s] - 1];
+		if (cut == NULL || compare_places(last, cut) < 0)
+			cut = last;
 	}
-	return store_mark_set(tx, tenant, source, &next, e);
+	return cut;
+}
+
+static enum rc
+read_all(struct db_tx *tx, const struct uuid *tenant, unsigned sources, const struct store_horizon *h, struct batch *b,
+	 struct err *e)
+{
+	enum rc rc = RC_OK;
+	for (int s = 0; rc == RC_OK && s < STORE_SOURCES; s++)
+		if ((sources >> s & 1) != 0)
+			rc = read_source(tx, tenant, s, h, b, e);
+	const struct store_intent *cut = rc == RC_OK ? place_of_cut(b) : NULL;
+	for (int s = 0; rc == RC_OK && s < STORE_SOURCES; s++) {
+		struct store_mark next = {.cluster = h->cluster, .xid = h->horizon};
+		if (cut != NULL) {
+			next.xid = cut->xid;
+			next.id = cut->id;
+		}
+		if (b->read[s]) {
+			while (cut != NULL && b->n[s] > 0 && compare_places(&b->v[s][b->n[s] - 1], cut) > 0)
+				b->n[s]--;
+			if (cut == NULL)
+				b->done |= 1u << s;
+			rc = store_mark_set(tx, tenant, s, &next, e);
+		}
+		b->total += b->n[s];
+	}
+	return rc;
 }
 
 /* --- numbers of writers ------------------------------------------------------------------------------------------ */
@@ -202,32 +246,47 @@ put_tile(void *ctx, int level, uint64_t number, const struct merkle_hash *h, uns
 	g->tiles[g->n++] = (struct store_tile){level, number, arena_bytes(g->a, bytes_of(h, width * MERKLE_SIZE))};
 }
 
+/* The source whose next intent comes first: those of another cluster before all others. -1: none is left. */
+static int
+next_source(const struct batch *b, const size_t at[STORE_SOURCES])
+{
+	int first = -1;
+	for (int s = 0; s < STORE_SOURCES; s++) {
+		if (at[s] == b->n[s])
+			continue;
+		if (!b->read[s])
+			return s;
+		if (first < 0 || compare_places(&b->v[s][at[s]], &b->v[first][at[first]]) < 0)
+			first = s;
+	}
+	return first;
+}
+
 static enum rc
 seal_all(const struct uuid *tenant, const struct batch *b, uint64_t size, struct store_entry *out, size_t *n_r,
 	 struct err *e)
 {
-	size_t n = 0;
-	for (int s = 0; s < STORE_SOURCES; s++)
-		for (size_t i = 0; i < b->n[s]; i++) {
-			const struct store_intent *v = &b->v[s][i];
-			if (v->known)
-				continue;
-			struct record_entry r = {.id = v->id,
-						 .at_us = v->at_us,
-						 .service = store_source_name(s),
-						 .action = v->action,
-						 .outcome = v->outcome,
-						 .actor = v->actor,
-						 .source = v->source,
-						 .subject = v->subject,
-						 .number = v->number,
-						 .detail = v->detail,
-						 .trace = v->trace};
-			enum rc rc = entry_seal(tenant, size + n, &r, b->a, &out[n], e);
-			if (rc != RC_OK)
-				return rc;
-			n++;
-		}
+	size_t n = 0, at[STORE_SOURCES] = {0};
+	for (int s; (s = next_source(b, at)) >= 0;) {
+		const struct store_intent *v = &b->v[s][at[s]++];
+		if (v->known)
+			continue;
+		struct record_entry r = {.id = v->id,
+					 .at_us = v->at_us,
+					 .service = store_source_name(s),
+					 .action = v->action,
+					 .outcome = v->outcome,
+					 .actor = v->actor,
+					 .source = v->source,
+					 .subject = v->subject,
+					 .number = v->number,
+					 .detail = v->detail,
+					 .trace = v->trace};
+		enum rc rc = entry_seal(tenant, size + n, &r, b->a, &out[n], e);
+		if (rc != RC_OK)
+			return rc;
+		n++;
+	}
 	*n_r = n;
 	return RC_OK;
 }
@@ -281,9 +340,7 @@ batch_tx(struct db_tx *tx, struct append_state *s, const struct store_horizon *h
 		rc = compare(tx, &s->tenant, size, &root, e);
 	if (rc != RC_OK)
 		return rc;
-	for (int i = 0; rc == RC_OK && i < STORE_SOURCES; i++)
-		if ((s->sources >> i & 1) != 0 && b->total < BATCH)
-			rc = read_source(tx, &s->tenant, i, h, b, e);
+	rc = read_all(tx, &s->tenant, s->sources, h, b, e);
 	if (rc == RC_OK)
 		rc = note_numbers(tx, b, e);
 	*v_r = arena_new_array(b->a, struct store_entry, b->total + 1);
