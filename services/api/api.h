@@ -72,6 +72,7 @@ struct api_request {
 	json_t *json;		       /* API_BODY_JSON: the document. API_BODY_MESSAGE: NULL when the
 					  body is raw MIME */
 	bool verified;		       /* the key was good: holder is filled */
+	int64_t verified_ms;	       /* monotonic, when auth was asked: tokens live 60 s from then */
 	bool counted;		       /* a token of the key's bucket was asked for */
 	struct auth_key_holder holder; /* operations that need a key */
 	const char *key;	       /* as presented; it was looked at already */

@@ -33,7 +33,7 @@ struct stream {
 	struct arena *arena;	/* ends with the stream */
 	struct arena *tokens;	/* begun anew with each verification */
 	struct api_request who; /* op, key, client_ip, request_id, traceparent */
-	struct auth_key_holder holder;
+	struct bytes token;	/* for audit, in the arena of tokens */
 	struct uuid tenant;
 	const char *const *types;
 	size_t n_types;
@@ -113,12 +113,12 @@ still_allowed(struct events *v, struct stream *s, int64_t now)
 	struct arena *fresh = arena_new();
 	struct auth_key_holder holder;
 	enum rc rc = api_verify_again(v->api, &s->who, fresh, &holder, &e);
-	if (rc == RC_OK && !uuid_eq(&holder.tenant, &s->tenant))
+	if (rc == RC_OK && (!uuid_eq(&holder.tenant, &s->tenant) || holder.n_tokens == 0))
 		rc = RC_DENIED;
 	if (rc == RC_OK) {
 		arena_free(&s->tokens);
 		s->tokens = fresh;
-		s->holder = holder;
+		s->token = holder.tokens[0].token;
 		s->verified_ms = now;
 		s->try_verify_ms = now + VERIFY_MS;
 		return true;
@@ -149,7 +149,7 @@ fetch(struct events *v, struct stream *s, int64_t now, int64_t *due_r)
 	struct audit_call c = {.bus = v->api->svc->bus,
 			       .tenant = &s->tenant,
 			       .traceparent = s->who.traceparent,
-			       .actor_token = s->holder.tokens[0].token,
+			       .actor_token = s->token,
 			       .deadline_ms = now + v->api->rpc_ms};
 	struct audit_events_question q = {.after = s->next, .limit = PAGE, .types = s->types, .n_types = s->n_types};
 	enum rc rc = audit_events(&c, &q, a, &page, &e);
@@ -319,8 +319,11 @@ stream_new(const struct api_request *r, uint64_t next, const char *const *types,
 	s->n_types = n_types;
 	s->tenant = r->holder.tenant;
 	s->next = next;
-	/* The request's tokens end with it: the first step gets its own. */
-	s->verified_ms = s->wrote_ms = clock_mono_ms();
+	/* Of the request's arena, which ends with it. */
+	s->token = arena_bytes(s->tokens, api_token(r, "audit"));
+	s->verified_ms = r->verified_ms;
+	s->try_verify_ms = r->verified_ms + VERIFY_MS;
+	s->wrote_ms = clock_mono_ms();
 	s->pipe = pipe_new(PIPE_MAX);
 	return s;
 }

@@ -161,6 +161,7 @@ api_verify(const struct api *api, struct api_request *r, struct api_response *w)
 		put_rate_limited(r, w, s.wait_s, "requests with this key");
 		return false;
 	}
+	r->verified_ms = clock_mono_ms();
 	enum rc rc = api_verify_again(api, r, r->arena, &r->holder, &e);
 	r->verified = rc == RC_OK;
 	if (r->verified)

@@ -209,7 +209,7 @@ export_new(struct exports *x, const struct api_request *r, const struct export_w
 	t->holder.tokens = arena_new_array(a, struct auth_token, 1);
 	t->holder.tokens[0] = (struct auth_token){audience, arena_bytes(a, r->holder.tokens[0].token)};
 	t->holder.n_tokens = 1;
-	t->verified_ms = clock_mono_ms();
+	t->verified_ms = r->verified_ms;
 	return t;
 }
 
