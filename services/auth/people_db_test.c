@@ -61,6 +61,52 @@ test_update(void **state)
 	assert_string_equal(err.text, theirs.text);
 }
 
+/* A help desk gives nobody the address of somebody who may more: neither to a new person nor to one it manages. */
+static void
+test_addresses_of_stronger_people(void **state)
+{
+	struct actor one = new_tenant("holders");
+	Sekisho__Auth__UserUpdateReply *p = NULL;
+	assert_int_equal(add_domain(&platform, &one, "holders.example", 1, true, NULL), RC_OK);
+	assert_int_equal(put_role(&one, "desk", NAMES("user.read", "user.write", "message.send"), 0, true, NULL),
+			 RC_OK);
+	assert_int_equal(add_user(&one, "holders.ceo", "", "ceo@holders.example", NULL), RC_OK);
+	assert_int_equal(add_user(&one, "holders.desk", "", NULL, NULL), RC_OK);
+	assert_int_equal(add_user(&one, "holders.weak", "", "info@holders.example", NULL), RC_OK);
+	assert_int_equal(set_access(&one, "holders.ceo", NAMES("administrator"), NULL), RC_OK);
+	assert_int_equal(set_access(&one, "holders.weak", NAMES("desk"), NAMES("-user.write")), RC_OK);
+	assert_int_equal(set_access(&one, "holders.desk", NAMES("desk"), NULL), RC_OK);
+	struct actor desk =
+	    actor_of(make_key(&one, "holders.desk", "key", NAMES("user.read", "user.write", "message.send"))->secret);
+
+	assert_int_equal(add_user(&desk, "holders.new", "", "ceo@holders.example", NULL), RC_DENIED);
+	assert_non_null(strstr(err.text, "another person has such an address and may more than you: permission "));
+	assert_int_equal(add_user(&desk, "holders.new", "", "CEO@holders.example", NULL), RC_DENIED);
+	Sekisho__Auth__UserUpdateRequest q = as_it_is(get_user(&one, "holders.desk"));
+	char *addresses[] = {"desk@holders.example", "Ceo@Holders.example"};
+	q.addresses = addresses;
+	q.n_addresses = 2;
+	assert_int_equal(ASK(user_update, &desk, &q, &p), RC_DENIED);
+	/* A disabled person's too: he may come back. */
+	Sekisho__Auth__UserUpdateRequest off = as_it_is(get_user(&one, "holders.ceo"));
+	off.disabled = true;
+	assert_int_equal(ASK(user_update, &one, &off, &p), RC_OK);
+	assert_int_equal(ASK(user_update, &desk, &q, &p), RC_DENIED);
+	assert_int_equal(count_rows("SELECT count(*) FROM auth.address WHERE folded = 'ceo@holders.example'"), 1);
+
+	/* Addresses that nobody has, or people who may no more. */
+	addresses[1] = "info@holders.example";
+	assert_int_equal(ASK(user_update, &desk, &q, &p), RC_OK);
+	assert_int_equal(p->user->n_addresses, 2);
+	assert_int_equal(add_user(&desk, "holders.new", "", "info@holders.example", NULL), RC_OK);
+	/* An administrator may; and what is shared then stands in nobody's way who registers nothing new. */
+	addresses[1] = "ceo@holders.example";
+	assert_int_equal(ASK(user_update, &one, &q, &p), RC_OK);
+	q.display_name = "Help desk";
+	assert_int_equal(ASK(user_update, &desk, &q, &p), RC_OK);
+	assert_string_equal(p->user->display_name, "Help desk");
+}
+
 static void
 test_password_and_lock(void **state)
 {
@@ -288,8 +334,13 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_update), cmocka_unit_test(test_password_and_lock), cmocka_unit_test(test_disable),
-	    cmocka_unit_test(test_list),   cmocka_unit_test(test_tenant_settings),   cmocka_unit_test(test_contacts),
+	    cmocka_unit_test(test_update),
+	    cmocka_unit_test(test_password_and_lock),
+	    cmocka_unit_test(test_disable),
+	    cmocka_unit_test(test_list),
+	    cmocka_unit_test(test_tenant_settings),
+	    cmocka_unit_test(test_contacts),
+	    cmocka_unit_test(test_addresses_of_stronger_people),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -19,6 +19,23 @@ send_set(void)
 	return (struct permission_set){UINT64_C(1) << permission_find(bytes_str(PERMISSION_SEND))};
 }
 
+/* Who registers an address could send by it as the people who have it already (decision 0065, the second rule). */
+static enum rc
+may_register(struct change *c, const struct uuid *account, const struct store_addresses *v, struct err *e)
+{
+	struct permission_set held;
+	bool any = false;
+	enum rc rc = permission_need(send_set(), c->mine, e);
+	if (rc == RC_OK)
+		rc = store_get_holders(&c->t, account, v, &any, &held, e);
+	if (rc != RC_OK || !any)
+		return rc;
+	rc = permission_need(held, c->mine, e);
+	if (rc != RC_OK)
+		err_prefix(e, "another person has such an address and may more than you");
+	return rc;
+}
+
 /* --- make --------------------------------------------------------------------------------------------------- */
 static enum rc
 take_addresses(char *const *given, size_t n, struct arena *a, struct store_addresses *v, struct err *e)
@@ -68,7 +85,7 @@ make_user(struct change *c, const struct store_new_user *u, struct buf *reply, s
 	enum rc rc = change_lock(c, e);
 	/* Who makes a sender could send through it. */
 	if (rc == RC_OK && u->addresses.n > 0)
-		rc = permission_need(send_set(), c->mine, e);
+		rc = may_register(c, &u->id, &u->addresses, e);
 	if (rc == RC_OK)
 		rc = store_add_user(&c->t, u, e);
 	p.account = wire_id(&u->id);
@@ -225,17 +242,19 @@ same_addresses(const struct store_person_view *v, const struct store_addresses *
 	return true;
 }
 
-static bool
-has_new_address(const struct store_person_view *v, const struct store_addresses *a)
+/* Those that the person does not have yet. */
+static struct store_addresses
+new_addresses(const struct store_person_view *v, const struct store_addresses *all, struct arena *a)
 {
-	for (size_t i = 0; i < a->n; i++) {
+	struct store_addresses out = {.folded = arena_new_array(a, struct bytes, all->n + 1)};
+	for (size_t i = 0; i < all->n; i++) {
 		size_t k = 0;
-		while (k < v->n_addresses && !bytes_eq(v->addresses[k], a->addresses[i]))
+		while (k < v->n_addresses && !bytes_eq(v->addresses[k], all->addresses[i]))
 			k++;
 		if (k == v->n_addresses)
-			return true;
+			out.folded[out.n++] = all->folded[i];
 	}
-	return false;
+	return out;
 }
 
 /* What the caller must have to do this to this person. */
@@ -247,11 +266,13 @@ may_update(struct change *c, const struct update *u, const struct store_person_v
 	if (rc != RC_OK)
 		return rc;
 	struct permission_set needed = access_when_enabled(&x);
-	if (has_new_address(now, &u->addresses) || u->password_hash.p != NULL)
+	struct store_addresses more = new_addresses(now, &u->addresses, c->t.a);
+	if (u->password_hash.p != NULL)
 		needed = permission_or(needed, send_set());
 	if (uuid_eq(&u->id, &c->r->actor->account) && x.disabled && !u->q->disabled)
 		return err_set(e, RC_DENIED, "nobody enables himself");
-	return permission_need(needed, c->mine, e);
+	rc = permission_need(needed, c->mine, e);
+	return rc == RC_OK && more.n > 0 ? may_register(c, &u->id, &more, e) : rc;
 }
 
 static enum rc

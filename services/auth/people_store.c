@@ -39,6 +39,10 @@ static const char select_contacts[] =
 	"a.tenant",
 	"a.id") "WHERE a.tenant = $1 AND a.disabled_at IS NULL "
 		"AND ($2 OR g.own IS NOT NULL OR g.built_in IS NOT NULL OR x.exceptions IS NOT NULL) ORDER BY a.login";
+static const char select_holders[] =
+    "SELECT " STORE_ACCESS_COLUMNS
+    " FROM (SELECT DISTINCT s.account FROM auth.address s WHERE s.tenant = $1 AND s.folded = ANY($3) "
+    "AND s.account <> $2) h" STORE_ACCESS_JOIN("$1", "h.account");
 
 static struct store_person_view
 take_view(const struct db_rows *rows, struct arena *a)
@@ -161,5 +165,28 @@ store_list_contacts(struct store_tx *t, size_t i, size_t limit, struct bytes **v
 	db_rows_free(&rows);
 	*v_r = v;
 	*n_r = n;
+	return RC_OK;
+}
+
+enum rc
+store_get_holders(struct store_tx *t, const struct uuid *account, const struct store_addresses *v, bool *any_r,
+		  struct permission_set *out_r, struct err *e)
+{
+	struct permission_set held = {0};
+	struct db_rows *rows = NULL;
+	struct db_args args;
+	store_args(t, &args);
+	db_arg_uuid(&args, account);
+	db_arg_bytes_array(&args, v->folded, v->n);
+	enum rc rc = db_query(t->tx, select_holders, &args, &rows, e);
+	if (rc != RC_OK)
+		return rc;
+	*any_r = db_rows_count(rows) > 0;
+	while (db_rows_next(rows)) {
+		struct access x = store_take_access(rows, 0, false, t->a);
+		held = permission_or(held, access_when_enabled(&x));
+	}
+	db_rows_free(&rows);
+	*out_r = held;
 	return RC_OK;
 }

@@ -36,6 +36,10 @@ struct store_addresses {
 	struct bytes *folded;	 /* ... and the address in lower case */
 	size_t n;
 };
+/* Everything that other people than account hold who have one of these addresses, in whatever case; a disabled person
+ * as if enabled. *any_r: there are such people. */
+enum rc store_get_holders(struct store_tx *t, const struct uuid *account, const struct store_addresses *v, bool *any_r,
+			  struct permission_set *out_r, struct err *e) MUST_CHECK;
 struct store_new_user {
 	struct uuid id, password_id;
 	const char *login;
