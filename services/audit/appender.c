@@ -104,7 +104,7 @@ need_journal(struct err *e)
 	if (audit.journal != NULL)
 		return RC_OK;
 	struct journal *j = NULL;
-	struct journal_options o = {audit.config.journal, audit.config.segment_octets};
+	struct journal_options o = {audit.config.journal, audit.config.segment_octets, heads_published};
 	enum rc rc = journal_open(&o, &j, e);
 	if (rc != RC_OK) {
 		metric_add(&audit_metric_failures, FAILED_JOURNAL, 1);

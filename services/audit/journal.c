@@ -10,7 +10,7 @@
 
 #include "journal_internal.h"
 
-#define CHECK_SIZE 8
+#define CHECK_SIZE (JOURNAL_FRAME_SIZE - 4)
 #define WRITE_AT   (1024u * 1024)
 
 /* --- encoding --------------------------------------------------------------------------------------------------- */
@@ -57,7 +57,12 @@ journal_add_record(struct buf *out, struct bytes body)
 	buf_add_bytes(out, body);
 }
 
-/* The next whole record of *rest; false at the end or at one that is torn. */
+bool
+journal_is_type(uint8_t t)
+{
+	return t == JOURNAL_STATE || t == JOURNAL_BEGUN || t == JOURNAL_ENTRY || t == JOURNAL_KEY || t == JOURNAL_HEAD;
+}
+
 bool
 journal_next_record(struct bytes *rest, struct bytes *body_r)
 {

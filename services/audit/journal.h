@@ -6,8 +6,8 @@
  * forward.
  *
  * Segments are "<number>.journal"; each begins with the state of every log, so that opening reads the newest one only.
- * A torn record at the end of the newest segment was never synced and is cut. Thread-safe; one process at a time (lock
- * file).
+ * A torn record at the end of the newest segment was never synced: it is cut and kept beside. Anything else that is
+ * wrong is damage, and stays as it is. Thread-safe; one process at a time (lock file).
  */
 #ifndef AUDIT_JOURNAL_H
 #define AUDIT_JOURNAL_H
@@ -20,8 +20,10 @@ struct journal;
 struct journal_options {
 	const char *folder;	/* must be there */
 	int64_t segment_octets; /* a new one is begun beyond this */
+	/* Size of the last head of a log that is known outside; NULL: none is. An end that holds more is not cut. */
+	uint64_t (*published)(const struct uuid *tenant);
 };
-/* RC_CONFLICT: another process has it. RC_INVALID: it is damaged other than at its end. */
+/* RC_CONFLICT: another process has it. RC_INVALID: it is damaged other than by a torn end; nothing was changed. */
 enum rc journal_open(const struct journal_options *o, struct journal **out_r, struct err *e) MUST_CHECK;
 void journal_close(struct journal **j);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The segments of the journal: found, opened, read, begun; a torn end is cut and kept beside.
+ * The segments of the journal: found, opened, read, begun; a torn end is cut and kept beside. A segment gets its number
+ * when it is whole and on disk, and no numbered file is ever removed: what is wrong with one is for a person to judge.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -94,7 +95,9 @@ read_segment(struct journal *j, const char *path, const struct journal_reader *r
 	*size_r = n;
 	*good_r = 0;
 	*begun_r = false;
-	if (n >= MAGIC_SIZE && memcmp(p, MAGIC, MAGIC_SIZE) == 0) {
+	if (n < MAGIC_SIZE || memcmp(p, MAGIC, MAGIC_SIZE) != 0) {
+		rc = err_set(e, RC_INVALID, "%s is not a segment of a journal, or a newer program's", path);
+	} else {
 		rest = bytes_of(rest.p + MAGIC_SIZE, n - MAGIC_SIZE);
 		while (rc == RC_OK && journal_next_record(&rest, &body)) {
 			rc = journal_take_record(j, body, r, e);
@@ -135,12 +138,15 @@ journal_write_all(int fd, struct bytes b, struct err *e)
 enum rc
 journal_begin_segment(struct journal *j, uint64_t number, struct err *e)
 {
-	char path[JOURNAL_PATH_SIZE];
+	char path[JOURNAL_PATH_SIZE], fresh[JOURNAL_PATH_SIZE];
 	static const uint8_t begun[] = {JOURNAL_BEGUN};
 	segment_path(j, number, "", path);
-	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0600);
+	segment_path(j, number, ".new", fresh);
+	if (access(path, F_OK) == 0)
+		return err_set(e, RC_INVALID, "%s is there already", path);
+	int fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
-		return err_set(e, RC_RETRY, "%s: %s", path, strerror(errno));
+		return err_set(e, RC_RETRY, "%s: %s", fresh, strerror(errno));
 	struct buf b;
 	buf_init(&b, 0);
 	buf_add(&b, MAGIC, MAGIC_SIZE);
@@ -148,7 +154,7 @@ journal_begin_segment(struct journal *j, uint64_t number, struct err *e)
 		journal_add_state(&b, &l->v);
 	journal_add_record(&b, bytes_of(begun, sizeof(begun)));
 	enum rc rc = journal_write_all(fd, buf_bytes(&b), e);
-	if (rc == RC_OK && fdatasync(fd) != 0)
+	if (rc == RC_OK && (fdatasync(fd) != 0 || rename(fresh, path) != 0))
 		rc = err_set(e, RC_RETRY, "%s: %s", path, strerror(errno));
 	if (rc == RC_OK)
 		rc = sync_folder(j, e);
@@ -160,10 +166,42 @@ journal_begin_segment(struct journal *j, uint64_t number, struct err *e)
 		j->octets = (int64_t)b.n;
 	} else {
 		close(fd);
-		unlink(path);
+		j->broken = true; /* it may have its number already: whoever opens the journal again sees */
 	}
 	buf_done(&b);
 	return rc;
+}
+
+/* Whether anything behind the bad spot is a record: then octets that had been written before it went bad are damaged,
+ * and that is no torn end. */
+static bool
+record_behind(struct bytes tail)
+{
+	for (size_t at = 1; at + JOURNAL_FRAME_SIZE < tail.n; at++) {
+		struct bytes rest = bytes_of(tail.p + at, tail.n - at), body;
+		/* The type first: hashing at every octet would take minutes for a long tail. */
+		if (journal_is_type(rest.p[JOURNAL_FRAME_SIZE]) && journal_next_record(&rest, &body))
+			return true;
+	}
+	return false;
+}
+
+/* RC_INVALID unless what is lost with the octets from `good` on can be what was being written when the power went. */
+static enum rc
+check_tail(const struct journal *j, const char *path, struct bytes tail, size_t good, struct err *e)
+{
+	if (record_behind(tail))
+		return err_set(e, RC_INVALID, "%s is damaged at octet %zu, and there are whole records behind", path,
+			       good);
+	for (const struct log *l = j->logs; j->published != NULL && l != NULL; l = l->hh.next) {
+		uint64_t published = j->published(&l->v.tenant);
+		if (published > l->v.tree.size)
+			return err_set(e, RC_INVALID,
+				       "%s is damaged at octet %zu: a log has %llu entries before that, but a head of "
+				       "%llu was published",
+				       path, good, (unsigned long long)l->v.tree.size, (unsigned long long)published);
+	}
+	return RC_OK;
 }
 
 /* Keep what is cut from the end: it was never synced, but who knows. */
@@ -177,9 +215,16 @@ cut_tail(struct journal *j, const char *path, size_t good, size_t size, struct e
 	enum rc rc = map_segment(path, &p, &n, e);
 	if (rc != RC_OK)
 		return rc;
+	struct bytes tail = bytes_of((uint8_t *)p + good, n - good);
+	rc = check_tail(j, path, tail, good, e);
+	if (rc != RC_OK) {
+		munmap(p, n);
+		return rc;
+	}
 	int fd = open(kept, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	rc = fd >= 0 ? journal_write_all(fd, bytes_of((uint8_t *)p + good, n - good), e)
-		     : err_set(e, RC_RETRY, "%s: %s", kept, strerror(errno));
+	rc = fd >= 0 ? journal_write_all(fd, tail, e) : err_set(e, RC_RETRY, "%s: %s", kept, strerror(errno));
+	if (rc == RC_OK && fsync(fd) != 0)
+		rc = err_set(e, RC_RETRY, "%s: %s", kept, strerror(errno));
 	if (fd >= 0)
 		close(fd);
 	munmap(p, n);
@@ -196,20 +241,15 @@ open_newest(struct journal *j, const uint64_t *v, size_t n, struct err *e)
 	char path[JOURNAL_PATH_SIZE];
 	size_t good = 0, size = 0;
 	bool begun = false;
-	enum rc rc = RC_OK;
-	while (n > 0 && rc == RC_OK) {
-		segment_path(j, v[n - 1], "", path);
-		rc = read_segment(j, path, NULL, &good, &size, &begun, e);
-		if (rc != RC_OK || begun)
-			break;
-		/* It was being made when the power went: the one before holds everything. */
-		journal_forget_logs(j);
-		if (unlink(path) != 0)
-			rc = err_set(e, RC_RETRY, "%s: %s", path, strerror(errno));
-		n--;
-	}
-	if (rc != RC_OK || n == 0)
-		return rc == RC_OK ? journal_begin_segment(j, 1, e) : rc;
+	if (n == 0)
+		return journal_begin_segment(j, 1, e);
+	segment_path(j, v[n - 1], "", path);
+	enum rc rc = read_segment(j, path, NULL, &good, &size, &begun, e);
+	if (rc == RC_OK && !begun) /* it had all its states before it had its number */
+		rc = err_set(e, RC_INVALID, "%s is damaged at octet %zu, in the states of the logs it begins with",
+			     path, good);
+	if (rc != RC_OK)
+		return rc;
 	if (good < size)
 		rc = cut_tail(j, path, good, size, e);
 	if (rc != RC_OK)
@@ -218,6 +258,8 @@ open_newest(struct journal *j, const uint64_t *v, size_t n, struct err *e)
 	/* What another process wrote and did not sync must be on disk before it counts. */
 	if (j->fd < 0 || fdatasync(j->fd) != 0)
 		return err_set(e, RC_RETRY, "%s: %s", path, strerror(errno));
+	if ((rc = sync_folder(j, e)) != RC_OK)
+		return rc;
 	j->segment = v[n - 1];
 	j->octets = (int64_t)good;
 	journal_all_synced(j);
@@ -238,6 +280,7 @@ journal_open(const struct journal_options *o, struct journal **out_r, struct err
 	pthread_mutex_init(&j->lock, NULL);
 	snprintf(j->folder, sizeof(j->folder), "%s", o->folder);
 	j->segment_octets = o->segment_octets;
+	j->published = o->published;
 	j->fd = -1;
 	buf_init(&j->out, 0);
 	snprintf(path, sizeof(path), "%s/lock", o->folder);

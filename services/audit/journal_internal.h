@@ -21,6 +21,7 @@ enum journal_type {
 	JOURNAL_KEY = 'K',
 	JOURNAL_HEAD = 'H',
 };
+#define JOURNAL_FRAME_SIZE 12 /* length and check value before a body */
 
 struct log {
 	struct journal_log v;
@@ -31,6 +32,7 @@ struct journal {
 	pthread_mutex_t lock;
 	char folder[JOURNAL_PATH_SIZE - 64];
 	int64_t segment_octets;
+	uint64_t (*published)(const struct uuid *tenant);
 	int lock_fd, fd;
 	uint64_t segment; /* number of the open one */
 	int64_t octets;	  /* in it */
@@ -42,6 +44,7 @@ struct journal {
 /* --- journal.c: records and state --- */
 void journal_put(struct buf *b, uint64_t v, int octets);
 void journal_add_record(struct buf *out, struct bytes body);
+bool journal_is_type(uint8_t type);
 /* The next whole record of *rest; false at the end or at one that is torn. */
 bool journal_next_record(struct bytes *rest, struct bytes *body_r);
 /* Applies a record to the state, or hands it to r if there is one. */

@@ -221,7 +221,9 @@ set_up(struct err *e)
 		rc = content_open(repair.kek, repair.svc.db, &repair.svc.content, e);
 	repair.svc.name = "audit";
 	audit.svc = &repair.svc;
-	struct journal_options jo = {audit.config.journal, audit.config.segment_octets};
+	if (rc == RC_OK)
+		rc = note_signer_open(audit.config.key, &audit.signer, e);
+	struct journal_options jo = {audit.config.journal, audit.config.segment_octets, heads_published};
 	return rc == RC_OK ? journal_open(&jo, &audit.journal, e) : rc;
 }
 
@@ -242,6 +244,13 @@ finish(struct err *e, bool *all_r)
 		else if (rc == RC_OK && !l->refused)
 			printf("log %s: %llu entries, %llu of them from the journal\n", id, (unsigned long long)l->size,
 			       (unsigned long long)l->added);
+		uint64_t published = heads_published(&l->tenant), size = l->size;
+		if (rc == RC_OK && !l->refused && published > size) {
+			char why[120];
+			snprintf(why, sizeof(why), "it has %llu entries, but a head of %llu was published",
+				 (unsigned long long)size, (unsigned long long)published);
+			refuse(l, why);
+		}
 		*all_r = *all_r && !l->refused;
 	}
 	return rc;
@@ -258,6 +267,7 @@ forget_all(void)
 		free(l);
 	}
 	journal_close(&audit.journal);
+	note_signer_free(&audit.signer);
 	content_free(&repair.svc.content);
 	db_pool_free(&repair.svc.db);
 }
