@@ -7,6 +7,7 @@
 
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "core/clock.h"
 #include "core/log.h"
@@ -41,6 +42,27 @@ has_key(const struct svc_request *r)
 	return r->in->idempotency_key != NULL && r->in->idempotency_key[0] != '\0';
 }
 
+static int
+by_text(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* What the key permits that was shown, in whatever order the token says it: an answer that holds a secret is not given
+ * again to another of the person's keys that may less. */
+static void
+add_permissions(struct buf *b, const struct actor *actor)
+{
+	const char *sorted[ACTOR_PERMISSIONS_MAX];
+	size_t n = actor != NULL ? actor->n_permissions : 0;
+	for (size_t i = 0; i < n; i++)
+		sorted[i] = actor->permissions[i];
+	if (n > 1)
+		qsort(sorted, n, sizeof(*sorted), by_text);
+	for (size_t i = 0; i < n; i++)
+		add_part(b, bytes_str(sorted[i]));
+}
+
 static struct row
 row_of(const struct svc_request *r)
 {
@@ -54,6 +76,7 @@ row_of(const struct svc_request *r)
 	/* Keys that belong to no person are told apart by their names. */
 	add_part(&b, bytes_str(r->actor != NULL && uuid_is_nil(account) ? r->actor->name : ""));
 	add_part(&b, bytes_str(r->in->idempotency_key));
+	add_permissions(&b, r->actor); /* last: as many parts as there are */
 	crypt_sha256(buf_bytes(&b), row.key);
 	buf_done(&b);
 	crypt_sha256(r->in->payload, row.request);

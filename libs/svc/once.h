@@ -14,7 +14,8 @@
  *until the first has committed or given up (an advisory lock that ends with the transaction), at most until tx's
  *deadline.
  *
- * A key is of one operation, account (a tenant's own key: its name) and tenant; the same text elsewhere is another key.
+ * A key is of one operation, account (a tenant's own key: its name), set of permissions (what the credential gave at
+ * that moment) and tenant; the same text elsewhere is another key.
  * "The same request" is the SHA-256 of the payload: a caller puts nothing into it that differs from try to try (a time,
  * a fresh id). Answers are sealed under the tenant's data key, because some hold secrets; they are kept for two days at
  * least, then go when the tenant uses a key again. Only what succeeded is stored: what failed is tried anew.

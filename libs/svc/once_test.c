@@ -159,6 +159,31 @@ the_same_text_elsewhere_is_another_key(void **state)
 	}
 }
 
+/* Answers hold secrets: a narrow key of the same person's is not told what a stronger one made. */
+static void
+another_credential_gets_no_answer_of_a_stronger_one(void **state)
+{
+	struct actor strong = somebody(), narrow, again;
+	strong.permissions[strong.n_permissions++] = "key.write";
+	strong.permissions[strong.n_permissions++] = "message.read";
+	strong.permissions[strong.n_permissions++] = "policy.write";
+	narrow = again = strong;
+	narrow.n_permissions = 1;
+	again.permissions[0] = "policy.write"; /* the same set in another order is the same key */
+	again.permissions[2] = "key.write";
+	struct asking one = ASK(.actor = &strong, .key = "c", .payload = "a");
+	struct asking two = ASK(.actor = &narrow, .key = "c", .payload = "a");
+	struct asking three = ASK(.actor = &again, .key = "c", .payload = "a");
+	assert_int_equal(one.rc, RC_OK);
+	assert_int_equal(two.rc, RC_OK);
+	assert_int_equal(three.rc, RC_OK);
+	assert_string_not_equal(one.reply, two.reply);
+	assert_string_equal(one.reply, three.reply);
+	/* Nor whether it is another request's. */
+	assert_int_equal(ASK(.actor = &narrow, .key = "d", .payload = "b").rc, RC_OK);
+	assert_int_equal(ASK(.actor = &strong, .key = "d", .payload = "a").rc, RC_OK);
+}
+
 static void
 what_failed_is_tried_anew(void **state)
 {
@@ -258,6 +283,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(the_second_time_gets_the_first_answer),
 	    cmocka_unit_test(the_same_text_elsewhere_is_another_key),
+	    cmocka_unit_test(another_credential_gets_no_answer_of_a_stronger_one),
 	    cmocka_unit_test(what_failed_is_tried_anew),
 	    cmocka_unit_test(the_platform_makes_something_of_a_tenant),
 	    cmocka_unit_test(answers_are_sealed_and_bound_to_their_key),
