@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * What ingest asks for every session and mail: login, sender, recipient. A failed login is recorded, in a commit,
- * before it is answered; so is a good one, but from one place at most once in a minute.
+ * What ingest asks for every session and mail: login, sender, recipient. A wrong password is recorded, in a commit,
+ * before it is answered; so is any other login, but of one kind and from one place at most once in a minute.
  */
 #include "auth.h"
 
@@ -98,16 +98,14 @@ settle(struct attempt *t, struct err *e)
 			return rc;
 		t->reason = "locked";
 	}
-	/* An application password is checked in no time: tried in bulk, it must not fill the record. */
-	if (t->reason != NULL && t->is_app) {
-		enum rc rc = record_note(&t->by, &t->tenant, &t->account, "auth.login", RC_DENIED, t->reason, e);
-		return rc == RC_OK ? err_set(e, RC_DENIED, "no such name and password") : rc;
-	}
 	if (t->reason == NULL)
 		return record_note(&t->by, &t->tenant, &t->account, "auth.login", RC_OK,
 				   t->is_app ? "application password" : "password", e);
-	enum rc rc = store_login_failed(&t->by, &t->tenant, &t->account, t->reason, auth.lock_after,
-					t->counts ? t->by.now_us + auth.lock_ms * 1000 : 0, e);
+	/* Wrong passwords bring the lock, so there are never many. What brings none can be tried in bulk, and must not
+	 * fill the record nor have a commit for each. */
+	enum rc rc = t->counts ? store_login_failed(&t->by, &t->tenant, &t->account, t->reason, auth.lock_after,
+						    t->by.now_us + auth.lock_ms * 1000, e)
+			       : record_note(&t->by, &t->tenant, &t->account, "auth.login", RC_DENIED, t->reason, e);
 	return rc == RC_OK ? err_set(e, RC_DENIED, "no such name and password") : rc;
 }
 

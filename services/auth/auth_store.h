@@ -87,10 +87,10 @@ enum rc store_list_tenants(const struct store_by *by, bool with_names, struct ar
 enum rc store_get_tenant(struct store_tx *t, struct store_tenant *out_r, struct err *e) MUST_CHECK;
 
 /* --- changing ----------------------------------------------------------------------------------------------- */
-/* A login that failed. tenant and account nil where they are not known. count_until_us: lock the account until then if
- * this is the lock_after-th wrong password (recorded beside the failure); 0: not a password, does not count. */
+/* A wrong password, counted and recorded; if it is the lock_after-th the account is locked until then, which is
+ * recorded beside it. */
 enum rc store_login_failed(const struct store_by *by, const struct uuid *tenant, const struct uuid *account,
-			   const char *reason, int64_t lock_after, int64_t count_until_us, struct err *e) MUST_CHECK;
+			   const char *reason, int64_t lock_after, int64_t lock_until_us, struct err *e) MUST_CHECK;
 /* Forget the wrong passwords after a right one. RC_DENIED: the account was locked meanwhile. */
 enum rc store_login_cleared(const struct store_by *by, const struct uuid *tenant, const struct uuid *account,
 			    struct err *e) MUST_CHECK;

@@ -83,7 +83,8 @@ test_lock(void **state)
 {
 	struct actor one = new_tenant("lock");
 	Sekisho__Auth__KeyCreateReply *app = NULL;
-	int64_t before = count_rows("SELECT count(*) FROM auth.audit_intent WHERE action = 'auth.login'");
+	int64_t before = count_rows("SELECT count(*) FROM auth.audit_intent WHERE action = 'auth.login' AND "
+				    "tenant <> '00000000-0000-0000-0000-000000000000'");
 	assert_int_equal(add_user(&one, "lock.user", "the right password", NULL, NULL), RC_OK);
 	assert_int_equal(add_key(&one, APP, "lock.user", "", NULL, &app), RC_OK);
 	for (int i = 0; i < 2; i++)
@@ -107,13 +108,58 @@ test_lock(void **state)
 			 1);
 	assert_int_equal(login("lock.user", "the right password", NULL), RC_OK);
 	assert_int_equal(count_rows("SELECT failed FROM auth.account WHERE login = 'lock.user'"), 0);
-	/* 8 denied, 2 that ended a series of wrong ones, 1 by the application password. */
-	assert_int_equal(count_rows("SELECT count(*) FROM auth.audit_intent WHERE action = 'auth.login'") - before, 11);
+	/* 6 wrong ones, 1 during the lock, 2 that ended a series of wrong ones, 1 by the application password; nobody's
+	 * stands under no tenant. */
+	assert_int_equal(count_rows("SELECT count(*) FROM auth.audit_intent WHERE action = 'auth.login' AND "
+				    "tenant <> '00000000-0000-0000-0000-000000000000'") -
+			     before,
+			 10);
 	assert_int_equal(count_rows("SELECT count(*) FROM auth.audit_intent WHERE action = 'user.locked'"), 1);
 	assert_int_equal(
 	    count_rows("SELECT count(*) FROM auth.audit_intent WHERE position('password'::bytea IN detail) > 0 "
 		       "AND position('the '::bytea IN detail) > 0"),
 	    0);
+}
+
+static int64_t
+logins(const char *whose, const char *detail)
+{
+	return count_rows(arena_printf(arena,
+				       "SELECT count(*) FROM auth.audit_intent WHERE action = 'auth.login' AND "
+				       "outcome = 'denied' AND tenant = %s AND position('%s'::bytea IN detail) > 0",
+				       whose, detail));
+}
+
+/* What no lock ends can be tried in bulk: one entry for a source and a minute, and the rest counted. Failures that
+ * count stay single, and the tenant sees its own. */
+static void
+test_in_bulk(void **state)
+{
+	static const char nil[] = "'00000000-0000-0000-0000-000000000000'",
+			  mine[] = "(SELECT tenant FROM auth.directory_login WHERE login = 'bulk.user')",
+			  gone[] = "(SELECT tenant FROM auth.directory_login WHERE login = 'bulk.gone')";
+	struct actor one = new_tenant("bulk"), two = new_tenant("bulk two");
+	record_stop(); /* a fresh minute */
+	record_start(svc.db);
+	int64_t unknown = logins(nil, "unknown login");
+	assert_int_equal(add_user(&one, "bulk.user", "the right password", NULL, NULL), RC_OK);
+	assert_int_equal(add_user(&two, "bulk.gone", "the right password", NULL, NULL), RC_OK);
+	change_rows("UPDATE auth.account SET disabled_at = now() WHERE login = 'bulk.gone'");
+	for (int i = 0; i < 30; i++) {
+		assert_int_equal(login(arena_printf(arena, "bulk.nobody%d", i), "a password", NULL), RC_DENIED);
+		assert_int_equal(login("bulk.gone", "the right password", NULL), RC_DENIED);
+		assert_int_equal(login("bulk.user", "a wrong password", NULL), RC_DENIED);
+	}
+	assert_int_equal(logins(nil, "unknown login") - unknown, 1);
+	assert_int_equal(logins(gone, "disabled"), 1);
+	assert_int_equal(logins(mine, "wrong password"), 3); /* then comes the lock */
+	assert_int_equal(logins(mine, "locked"), 1);
+	record_stop(); /* as at the end of the process */
+	record_start(svc.db);
+	assert_int_equal(logins(nil, "unknown login") - unknown, 2);
+	assert_int_equal(logins(nil, "\"unknown login\",\"count\":\"29\""), 1);
+	assert_int_equal(logins(gone, "\"disabled\",\"count\":\"29\""), 1);
+	assert_int_equal(logins(mine, "\"locked\",\"count\":\"26\""), 1);
 }
 
 int
@@ -123,6 +169,7 @@ main(void)
 	    cmocka_unit_test(test_users),
 	    cmocka_unit_test(test_app_password),
 	    cmocka_unit_test(test_lock),
+	    cmocka_unit_test(test_in_bulk),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

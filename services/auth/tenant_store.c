@@ -42,7 +42,7 @@ count_failure(struct store_tx *t, const struct uuid *account, int64_t lock_after
 
 enum rc
 store_login_failed(const struct store_by *by, const struct uuid *tenant, const struct uuid *account, const char *reason,
-		   int64_t lock_after, int64_t count_until_us, struct err *e)
+		   int64_t lock_after, int64_t lock_until_us, struct err *e)
 {
 	const struct store_detail detail[] = {{"reason", bytes_str(reason)}, {0}};
 	struct store_tx t;
@@ -50,8 +50,8 @@ store_login_failed(const struct store_by *by, const struct uuid *tenant, const s
 	if (rc != RC_OK)
 		return rc;
 	rc = store_intent(&t, "auth.login", RC_DENIED, account, detail, e);
-	if (rc == RC_OK && count_until_us != 0)
-		rc = count_failure(&t, account, lock_after, count_until_us, e);
+	if (rc == RC_OK)
+		rc = count_failure(&t, account, lock_after, lock_until_us, e);
 	return store_end(&t, rc, NULL, e);
 }
 
