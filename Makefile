@@ -194,6 +194,7 @@ signatures: ## fetch real ClamAV signatures with freshclam
 
 docs: ## regenerate the documents that come from tables
 	/usr/bin/python3 tools/gen_subjects.py --doc docs/SUBJECTS.md
+	/usr/bin/python3 tools/gen_legs.py docs/LEGS.md
 	/usr/bin/python3 tools/gen_actions.py --doc docs/EVENTS.md
 	/usr/bin/python3 tools/gen_asyncapi.py docs/asyncapi.yaml
 	/usr/bin/python3 tools/gen_subjects.py --permissions docs/PERMISSIONS.md

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""Check by the includes of every C file that the arrows of ARCHITECTURE point up the list only, that each foreign
+"""Check by the includes of every C file that the arrows of the layers (README.md) point up the list only, that each foreign
 library is behind its one door, and that no service knows another service's inside. Prints what is wrong; exit 1."""
 import pathlib
 import re

@@ -96,7 +96,7 @@ class Shop:
         return wait_for("the sink", lambda: api("GET", "/v1/sandbox/mails")["mails"])[0]["id"]
 
     def placeholder(self, name):
-        makers = {"MESSAGE": self.mail, "SUBMISSION": self.submission, "USER": self.person, "KEY": self.key, "KEY_ID": self.key,
+        makers = {"MESSAGE": self.mail, "SUBMISSION": self.submission, "PERSON": self.person, "KEY": self.key, "KEY_ID": self.key,
                   "ROLE": lambda: self.named("roles", {"permissions": ["message.read"]}),
                   "GROUP": lambda: self.named("groups", {"members": [], "roles": []}), "WEBHOOK": self.webhook,
                   "MAIL": self.sandbox, "PORT": lambda: str(free_port())}
