@@ -19,7 +19,7 @@ struct act {
 	const struct svc_request *r;
 	enum leg_event event;
 	const char *action;
-	struct bytes detail;
+	struct bytes actor, detail;
 	int64_t now_us;
 	struct store_view view;
 	struct change *changes;
@@ -58,10 +58,11 @@ act_on(struct act *x, const struct store_leg *l, bool asked_by_number)
 		return;
 	}
 	c->action = x->action;
-	c->actor = bytes_str(x->r->actor->name);
+	c->actor = x->actor;
 	c->source = bytes_str(x->r->actor->from);
 	c->detail = x->detail;
-	c->row.now.decided_by = c->actor;
+	c->row.now.decided_by =
+	    bytes_str(x->r->actor->name); /* told to people; a name may change, the record's id not */
 	c->row.now.due_us = DB_TIME_NULL;
 	c->row.due_us = x->now_us;
 	if (l->state == LEG_UNCERTAIN && c->row.now.state == LEG_QUEUED)
@@ -101,7 +102,8 @@ decode(struct act *x, struct uuid *id_r, const Sekisho__Delivery__ActRequest **q
 		return err_set(e, RC_INVALID, "too many recipients, or the reason is too long");
 	memcpy(id_r->b, q->id.data, sizeof(id_r->b));
 	buf_init(&b, 0);
-	buf_add_str(&b, "{\"by\":\"operator\"");
+	buf_add_str(&b, "{\"by\":\"operator\",\"name\":");
+	buf_add_json(&b, bytes_str(r->actor->name));
 	if (q->reason[0] != '\0') {
 		buf_add_str(&b, ",\"reason\":");
 		buf_add_json(&b, bytes_str(q->reason));
@@ -109,6 +111,7 @@ decode(struct act *x, struct uuid *id_r, const Sekisho__Delivery__ActRequest **q
 	buf_add_str(&b, "}");
 	x->detail = arena_bytes(r->in->arena, buf_bytes(&b));
 	buf_done(&b);
+	x->actor = bytes_str(svc_actor_text(r->actor, r->in->arena));
 	*q_r = q;
 	return RC_OK;
 }
@@ -120,7 +123,7 @@ record_nothing(struct act *x, struct db_tx *tx, const struct uuid *id, struct er
 	struct audit_intent i = {
 	    .action = x->event == LEG_ON_RELEASE ? "delivery.release" : "delivery.discard",
 	    .outcome = rc_str(RC_CONFLICT),
-	    .actor = bytes_str(x->r->actor->name),
+	    .actor = x->actor,
 	    .source = bytes_str(x->r->actor->from),
 	    .subject = *id,
 	    .number = -1,

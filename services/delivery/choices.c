@@ -16,18 +16,33 @@
 
 static const char BAD[] = "request does not decode, or is of no tenant";
 
+/* Who it was by name too: the actor is an id, and people read the detail. */
+static struct bytes
+with_name(const struct svc_request *r, const char *detail)
+{
+	struct buf b;
+	buf_init(&b, 0);
+	buf_add_str(&b, "{\"name\":");
+	buf_add_json(&b, bytes_str(r->actor->name));
+	buf_add_str(&b, ",");
+	buf_add_str(&b, detail + 1);
+	struct bytes out = arena_bytes(r->in->arena, buf_bytes(&b));
+	buf_done(&b);
+	return out;
+}
+
 enum rc
 handlers_record(struct db_tx *tx, const struct svc_request *r, const char *action, const char *detail, struct err *e)
 {
 	struct audit_intent i = {
 	    .action = action,
 	    .outcome = "ok",
-	    .actor = bytes_str(r->actor->name),
+	    .actor = bytes_str(svc_actor_text(r->actor, r->in->arena)),
 	    .source = bytes_str(r->actor->from),
 	    .subject = r->in->tenant,
 	    .number = -1,
 	    .at_us = clock_wall_us(),
-	    .detail = bytes_str(detail),
+	    .detail = with_name(r, detail),
 	    .traceparent = r->in->traceparent,
 	};
 	return db_intent(tx, &i, e);

@@ -386,6 +386,25 @@ def test_release_and_discard(holding, receiver):
     assert not any(f"stop-{tag}@sink.example" in m.recipients for m in receiver.mails)
 
 
+def test_the_record_says_the_account_and_the_name(holding):
+    """As everywhere on the record: the actor is the account's id; the name stands beside it, and is what users are told."""
+    login = f"operator@{holding.domain}"
+    person = holding.api("POST", "/v1/users", {"login": login, "display_name": "", "addresses": []})["id"]
+    holding.api("PUT", f"/v1/users/{person}/access", {"roles": ["administrator"], "exceptions": []})
+    key = holding.api("POST", "/v1/keys", {"kind": "api_key", "name": "operator", "login": login,
+                                           "permissions": ["hold.release", "hold.discard", "route.write"]})["secret"]
+    ident = held(holding, f"who-{secrets.token_hex(4)}@sink.example")
+    holding.site.api("POST", f"/v1/messages/{ident}/discard", {"reason": "x"}, key=key)
+    body = problem(holding.site.api, "POST", f"/v1/messages/{ident}/release", {"recipients": [0]}, key=key)[1]
+    assert body["results"][0]["decided_by"] == login
+    holding.site.api("PUT", "/v1/routes/inbound", {"smarthost": "", "tls": "may"}, key=key)
+    one, = (t for t in holding.api("GET", f"/v1/messages/{ident}")["timeline"] if t["action"] == "recipient.discarded")
+    assert (one["actor"], one["detail"]) == (person, {"by": "operator", "name": login, "reason": "x"})
+    for action in ("recipient.discarded", "delivery.release", "route.set"):
+        entries = wait_for("the entry", lambda: holding.api("GET", f"/v1/audit/entries?action={action}&actor={person}")["entries"])
+        assert entries[0]["detail"]["name"] == login
+
+
 def test_exactly_one_operator_wins(holding):
     ident = held(holding, f"race-{secrets.token_hex(4)}@sink.example")
 
