@@ -16,6 +16,7 @@ struct finding {
 	struct content *c;
 	const struct uuid *tenant;
 	const struct search_ask *ask;
+	int64_t deadline_ms;
 	struct arena *a;
 	size_t octets;
 	struct search_answer out;
@@ -37,11 +38,14 @@ examine(struct finding *f, const struct uuid *ids, size_t n, struct err *e)
 {
 	struct search_read *v = NULL;
 	size_t found = 0;
-	enum rc rc = search_read(f->c, f->tx, f->tenant, ids, n, f->a, &v, &found, e);
+	enum rc rc = search_read(f->c, f->tx, f->tenant, ids, n, f->deadline_ms, f->a, &v, &found, e);
 	if (rc != RC_OK)
 		return rc;
 	f->out.examined += n;
 	for (size_t i = 0; i < found; i++) {
+		rc = search_in_time(f->deadline_ms, e);
+		if (rc != RC_OK)
+			return rc;
 		f->octets += v[i].document.n;
 		if (!is_hit(f->ask, &v[i]))
 			continue;
@@ -88,7 +92,7 @@ search_find(struct db_pool *pool, struct content *c, const struct uuid *tenant, 
 	    int64_t deadline_ms, struct arena *a, struct search_answer *out_r, struct err *e)
 {
 	struct search_sources *s = NULL;
-	struct finding f = {.c = c, .tenant = tenant, .ask = ask, .a = a};
+	struct finding f = {.c = c, .tenant = tenant, .ask = ask, .deadline_ms = deadline_ms, .a = a};
 	f.out.v = arena_new_array(a, struct search_hit, ask->limit);
 	enum rc rc = db_begin_snapshot(pool, deadline_ms, &f.tx, e);
 	if (rc == RC_OK)

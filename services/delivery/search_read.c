@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 
+#include "core/clock.h"
 #include "mail/facts.h"
 #include "search_text.h"
 
@@ -31,8 +32,14 @@ document_of(const struct store_view *v, struct bytes encoded, struct arena *scra
 }
 
 enum rc
+search_in_time(int64_t deadline_ms, struct err *e)
+{
+	return clock_left_ms(deadline_ms) > 0 ? RC_OK : err_set(e, RC_RETRY, "no time is left for the search");
+}
+
+enum rc
 search_read(struct content *c, struct db_tx *tx, const struct uuid *tenant, const struct uuid *ids, size_t n,
-	    struct arena *a, struct search_read **v_r, size_t *n_r, struct err *e)
+	    int64_t deadline_ms, struct arena *a, struct search_read **v_r, size_t *n_r, struct err *e)
 {
 	struct store_view *views = NULL;
 	size_t found = 0;
@@ -50,8 +57,11 @@ search_read(struct content *c, struct db_tx *tx, const struct uuid *tenant, cons
 		}
 		rc = content_get_many(c, tx, tenant, some, end - at, CONTENT_FACTS, FACTS_ENCODED_MAX, data, NULL,
 				      scratch, e);
-		for (size_t i = at; rc == RC_OK && i < end; i++)
-			document_of(&views[i], data[i - at], scratch, a, &v[i]);
+		for (size_t i = at; rc == RC_OK && i < end; i++) {
+			rc = search_in_time(deadline_ms, e);
+			if (rc == RC_OK)
+				document_of(&views[i], data[i - at], scratch, a, &v[i]);
+		}
 		arena_reset(scratch);
 	}
 	arena_free(&scratch);

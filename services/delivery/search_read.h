@@ -16,9 +16,11 @@ struct search_read {
 	const char *subject;
 };
 /* Those of the n ids that there are, newest first. A message whose facts are gone or do not decode has its envelope
- * only. */
+ * only. RC_RETRY when the deadline is over, looked at before each message: a text takes milliseconds. */
 enum rc search_read(struct content *c, struct db_tx *tx, const struct uuid *tenant, const struct uuid *ids, size_t n,
-		    struct arena *a, struct search_read **v_r, size_t *n_r, struct err *e) MUST_CHECK;
+		    int64_t deadline_ms, struct arena *a, struct search_read **v_r, size_t *n_r,
+		    struct err *e) MUST_CHECK;
+enum rc search_in_time(int64_t deadline_ms, struct err *e) MUST_CHECK;
 
 /* "direction:incoming", a token like those of the text. */
 const char *search_direction(const char *direction, char out[40]);

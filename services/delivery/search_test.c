@@ -65,6 +65,14 @@ words(void **state)
 	    {"ประชุมกรุงเทพ", "กรุงเทพ", true},
 	    {"Straße", "STRASSE", true},
 	    {"données", "donne", false},
+	    {"aab ab", "ab", true}, /* after a place that fails */
+	    {"aba ab", "ab", true},
+	    {"ab-aba ab-ab", "ab-ab", true},
+	    {"xa a a", "\"a a\"", true},
+	    {"a a ab a a", "\"a a a\"", false},
+	    {"京ab 京a", "京a", true},
+	    {"a京ab京a", "京a", true},
+	    {"@@ab@a", "@a", true},
 	    {"x", "x - !", true}, /* a word without letters counts for nothing */
 	};
 	struct arena *a = arena_new();
@@ -79,6 +87,45 @@ words(void **state)
 		struct search_message m = {.facts = &f};
 		if (search_query_matches(&q, search_document(a, &m)) != table[i].found)
 			fail_msg("\"%s\" in \"%s\"", table[i].query, table[i].text);
+	}
+	arena_free(&a);
+}
+
+/* In place of libc's: it counts. */
+static size_t looks;
+void *
+memmem(const void *in, size_t n, const void *what, size_t k)
+{
+	const uint8_t *p = in;
+	looks++;
+	for (size_t i = 0; i + k <= n; i++)
+		if (p[i] == *(const uint8_t *)what && memcmp(p + i, what, k) == 0)
+			return (void *)(uintptr_t)(p + i);
+	return NULL;
+}
+
+/* A mail made to be slow: each octet of it begins the word that is asked for, and none is it. */
+static void
+long_words(void **state)
+{
+	static const char *const queries[] = {"aa", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "京a", "aa京"};
+	struct arena *a = arena_new();
+	size_t n = SEARCH_BODY_MAX - 8;
+	char *text = arena_alloc(a, n + 1);
+	memset(text, 'a', n);
+	text[n] = '\0';
+	memcpy(text, "京", strlen("京"));
+	memcpy(text + n - 3, "京", strlen("京"));
+	for (size_t i = 0; i < sizeof(queries) / sizeof(queries[0]); i++) {
+		struct search_query q;
+		struct err e = {0};
+		struct facts f = {.subject = "", .text = text};
+		struct search_message m = {.facts = &f};
+		assert_int_equal(search_query_parse(a, queries[i], &q, &e), RC_OK);
+		struct bytes doc = search_document(a, &m);
+		looks = 0;
+		assert_false(search_query_matches(&q, doc));
+		assert_in_range(looks, 1, 3);
 	}
 	arena_free(&a);
 }
@@ -409,13 +456,10 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(words),
-	    cmocka_unit_test(bad_queries),
-	    cmocka_unit_test(fields),
-	    cmocka_unit_test(bounds),
-	    cmocka_unit_test(block_round_trip),
-	    cmocka_unit_test(broken_blocks),
-	    cmocka_unit_test(segments_and_merges),
+	    cmocka_unit_test(words),	     cmocka_unit_test(long_words),
+	    cmocka_unit_test(bad_queries),   cmocka_unit_test(fields),
+	    cmocka_unit_test(bounds),	     cmocka_unit_test(block_round_trip),
+	    cmocka_unit_test(broken_blocks), cmocka_unit_test(segments_and_merges),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -212,6 +212,18 @@ is_word_before(struct bytes b, size_t at)
 	return is_word_at(b, at);
 }
 
+/* Where the word that at stands in ends; at itself if it stands in none. */
+static size_t
+word_end(struct bytes b, size_t at)
+{
+	size_t len;
+	while (at < b.n && search_class_at(b.p + at, b.n - at, &len) == SEARCH_WORD)
+		at += len;
+	return at;
+}
+
+/* A place that fails is followed by none within the same word: a term that begins a word cannot begin before that word
+ * ends, nor one that ends a word end before it. So a text of one long word is gone through once, not once per octet. */
 static bool
 contains(struct bytes doc, struct bytes term)
 {
@@ -220,10 +232,14 @@ contains(struct bytes doc, struct bytes term)
 		const uint8_t *p = memmem(doc.p + from, doc.n - from, term.p, term.n);
 		if (p == NULL)
 			return false;
-		size_t at = (size_t)(p - doc.p);
-		if (!(first && is_word_before(doc, at)) && !(last && is_word_at(doc, at + term.n)))
+		size_t at = (size_t)(p - doc.p), begin = at + 1, end = at + term.n;
+		if (!(first && is_word_before(doc, at)) && !(last && is_word_at(doc, end)))
 			return true;
-		from = at + 1;
+		if (first)
+			begin = word_end(doc, at);
+		if (last && word_end(doc, end) - term.n > begin)
+			begin = word_end(doc, end) - term.n;
+		from = begin;
 	}
 	return false;
 }

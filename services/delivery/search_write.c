@@ -248,7 +248,7 @@ tokenize(struct round *r, const struct uuid *ids, size_t n, struct err *e)
 		struct search_read *v = NULL;
 		size_t found = 0, some = n - at < SEARCH_READ_MAX ? n - at : SEARCH_READ_MAX;
 		arena_reset(scratch);
-		rc = search_read(r->w->content, r->tx, r->tenant, ids + at, some, scratch, &v, &found, e);
+		rc = search_read(r->w->content, r->tx, r->tenant, ids + at, some, INT64_MAX, scratch, &v, &found, e);
 		for (size_t i = found; rc == RC_OK && i-- > 0;) { /* it reads newest first */
 			char direction[40];
 			const struct store_message *message = &v[i].view.message;
