@@ -36,6 +36,10 @@ enum api_body {
 	API_BODY_MESSAGE, /* application/json or message/rfc822, up to api.body_max */
 };
 #define API_JSON_MAX (1024u * 1024) /* octets of a JSON body that is no submission */
+/* Values of one JSON body: what they take when parsed has little to do with its octets. */
+#define API_VALUES_MAX	       10000 /* a group has up to 5000 logins */
+#define API_MESSAGE_VALUES_MAX 20000 /* four lists of 1000 addresses, each an object of two strings */
+#define API_RULES_VALUES_MAX   50000
 
 /* What else an operation takes and gives; docs/openapi.yaml says the same of each. */
 enum api_flags {
@@ -46,6 +50,7 @@ enum api_flags {
 	API_MAIL = 16,	  /* answers message/rfc822, not JSON */
 	API_LINES = 32,	  /* answers application/jsonl or text/csv, as long as it takes */
 	API_EVENTS = 64,  /* answers text/event-stream, as long as the client stays */
+	API_RULES = 128,  /* the body is a rule set, which has long lists */
 };
 
 struct api_pair {
@@ -105,6 +110,9 @@ struct api_operation {
 	const char *const *audiences; /* services that get an actor token; NULL: no key needed */
 	const char *const *query;     /* NULL-terminated names; NULL: none */
 	api_run run;
+	/* May this key at all? As soon as the key is known, before a body is taken. False: a problem was written. NULL:
+	 * the service that does the work says. */
+	bool (*admit)(const struct api *api, struct api_request *r, struct api_response *w);
 };
 extern const struct api_operation api_operations[]; /* id NULL at the end */
 

@@ -165,7 +165,7 @@ api_verify(const struct api *api, struct api_request *r, struct api_response *w)
 	enum rc rc = api_verify_again(api, r, r->arena, &r->holder, &e);
 	r->verified = rc == RC_OK;
 	if (r->verified)
-		return true;
+		return r->op->admit == NULL || r->op->admit(api, r, w);
 	log_trouble(r, &e);
 	r->counted = false;
 	if (rc == RC_DENIED || rc == RC_INVALID || rc == RC_NOT_FOUND)
@@ -195,6 +195,14 @@ api_rate_headers(const struct api *api, struct api_request *r, struct api_respon
 /* --- one request
  * ------------------------------------------------------------------------------------------------
  */
+static size_t
+values_max(const struct api_operation *op)
+{
+	if (op->body == API_BODY_MESSAGE)
+		return API_MESSAGE_VALUES_MAX;
+	return (op->flags & API_RULES) != 0 ? API_RULES_VALUES_MAX : API_VALUES_MAX;
+}
+
 static bool
 parse_body(struct api_request *r, struct api_response *w)
 {
@@ -210,8 +218,8 @@ parse_body(struct api_request *r, struct api_response *w)
 	if (strncasecmp(r->content_type, "application/json", strlen("application/json")) != 0)
 		return true;
 	struct err e = {0};
-	enum rc rc = json_in_parse(r->body, &r->json, &e);
-	if (rc == RC_CONFLICT)
+	enum rc rc = json_in_parse(r->body, values_max(r->op), &r->json, &e);
+	if (rc == RC_CONFLICT || rc == RC_LIMIT)
 		problem_set(r, w, "invalid_field", "", "%s", e.text);
 	else if (rc != RC_OK)
 		problem_set(r, w, "not_json", NULL, "%s", e.text);

@@ -5,11 +5,14 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The parser recurses: bound the depth before it does. Brackets inside strings do not count. */
-static bool
-depth_ok(struct bytes t)
+/* The parser recurses: bound the depth before it does. And it builds: an empty object of two octets takes more than a
+ * hundred times as much, so values are counted, by what stands before each of them but the first. What stands inside
+ * strings does not count. */
+static enum rc
+check_bounds(struct bytes t, size_t values_max, struct err *e)
 {
 	int depth = 0;
+	size_t values = 1;
 	bool string = false;
 	for (size_t i = 0; i < t.n; i++) {
 		uint8_t c = t.p[i];
@@ -21,20 +24,24 @@ depth_ok(struct bytes t)
 		} else if (c == '"') {
 			string = true;
 		} else if ((c == '{' || c == '[') && ++depth > JSON_IN_DEPTH_MAX) {
-			return false;
+			return err_set(e, RC_INVALID, "JSON nested deeper than %d", JSON_IN_DEPTH_MAX);
 		} else if (c == '}' || c == ']') {
 			depth--;
 		}
+		values += !string && (c == ',' || c == '{' || c == '[');
+		if (values > values_max)
+			return err_set(e, RC_LIMIT, "more than %zu values in one document", values_max);
 	}
-	return true;
+	return RC_OK;
 }
 
 enum rc
-json_in_parse(struct bytes text, json_t **out_r, struct err *e)
+json_in_parse(struct bytes text, size_t values_max, json_t **out_r, struct err *e)
 {
 	json_error_t je;
-	if (!depth_ok(text))
-		return err_set(e, RC_INVALID, "JSON nested deeper than %d", JSON_IN_DEPTH_MAX);
+	enum rc rc = check_bounds(text, values_max, e);
+	if (rc != RC_OK)
+		return rc;
 	/* The parser takes a NUL for the end. */
 	if (text.n > 0 && memchr(text.p, 0, text.n) != NULL)
 		return err_set(e, RC_INVALID, "not JSON: a NUL octet");

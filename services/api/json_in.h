@@ -13,10 +13,12 @@
 #include "core/bytes.h"
 
 #define JSON_IN_DEPTH_MAX 32
+#define JSON_IN_ANY	  SIZE_MAX /* values: as many as there are, for texts of our own */
 
 /* Any JSON value (RFC 8259), never NULL on RC_OK. RC_INVALID: it is none, in which line and why; also nested too deep,
- * or a number that no double or int64 holds. RC_CONFLICT: JSON, but with a name twice or with NUL in a name. */
-enum rc json_in_parse(struct bytes text, json_t **out_r, struct err *e) MUST_CHECK;
+ * or a number that no double or int64 holds. RC_CONFLICT: JSON, but with a name twice or with NUL in a name. RC_LIMIT:
+ * more than values_max values (an empty array or object counts as two), found before anything is built of them. */
+enum rc json_in_parse(struct bytes text, size_t values_max, json_t **out_r, struct err *e) MUST_CHECK;
 
 struct json_in {
 	struct arena *arena;

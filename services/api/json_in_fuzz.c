@@ -13,10 +13,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct err e;
 	json_t *first = NULL, *second = NULL;
-	if (json_in_parse(bytes_of(data, size), &first, &e) != RC_OK)
+	if (json_in_parse(bytes_of(data, size), 20000, &first, &e) != RC_OK)
 		return 0;
 	char *text = json_dumps(first, JSON_ENCODE_ANY | JSON_COMPACT);
-	if (text == NULL || json_in_parse(bytes_str(text), &second, &e) != RC_OK)
+	if (text == NULL || json_in_parse(bytes_str(text), 20000, &second, &e) != RC_OK)
 		abort();
 	if (json_typeof(first) != json_typeof(second))
 		abort();

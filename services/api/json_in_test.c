@@ -26,7 +26,7 @@ parse(struct bytes b)
 {
 	struct err e = {0};
 	json_t *j = NULL;
-	enum rc rc = json_in_parse(b, &j, &e);
+	enum rc rc = json_in_parse(b, JSON_IN_ANY, &j, &e);
 	assert_true((rc == RC_OK) == (j != NULL));
 	assert_true(rc == RC_OK || (rc == e.rc && e.text[0] != '\0'));
 	json_decref(j);
@@ -367,6 +367,27 @@ depth(void **state)
 			 RC_OK);
 }
 
+static void
+values(void **state)
+{
+	static const struct {
+		const char *text;
+		size_t n;
+	} v[] = {
+	    {"1", 1},	    {"[1]", 2}, {"[1,2,[3]]", 5}, {"{\"a\":1,\"b\":[true,null]}", 5}, {"[\",,,[[{{\\\",\"]", 2},
+	    {"[{},{}]", 5},
+	};
+	for (size_t i = 0; i < sizeof(v) / sizeof(v[0]); i++) {
+		struct err e = {0};
+		json_t *j = NULL;
+		assert_int_equal(json_in_parse(bytes_str(v[i].text), v[i].n, &j, &e), RC_OK);
+		json_decref(j);
+		j = NULL;
+		assert_int_equal(json_in_parse(bytes_str(v[i].text), v[i].n - 1, &j, &e), RC_LIMIT);
+		assert_null(j);
+	}
+}
+
 int
 main(void)
 {
@@ -374,6 +395,7 @@ main(void)
 	    cmocka_unit_test(structures),  cmocka_unit_test(words_and_numbers),
 	    cmocka_unit_test(strings),	   cmocka_unit_test(what_a_reader_decides),
 	    cmocka_unit_test(names_twice), cmocka_unit_test(depth),
+	    cmocka_unit_test(values),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -92,7 +92,7 @@ json_out_raw(struct json_out *o, const char *name, struct bytes json)
 {
 	struct err e;
 	json_t *checked = NULL;
-	if (json.n == 0 || json_in_parse(json, &checked, &e) != RC_OK) {
+	if (json.n == 0 || json_in_parse(json, JSON_IN_ANY, &checked, &e) != RC_OK) {
 		json_out_null(o, name);
 		return;
 	}

@@ -42,7 +42,7 @@ const struct api_operation api_operations[] = {
     {"getMe", API_GET, "/v1/me", API_BODY_NONE, 0, to_auth, NULL, op_me_get},
 
     {"listMessages", API_GET, "/v1/messages", API_BODY_NONE, 0, to_delivery, list_query, op_messages_list},
-    {"submitMessage", API_POST, "/v1/messages", API_BODY_MESSAGE, API_ONCE | API_REPEATS, to_ingest, envelope_query, op_messages_submit},
+    {"submitMessage", API_POST, "/v1/messages", API_BODY_MESSAGE, API_ONCE | API_REPEATS, to_ingest, envelope_query, op_messages_submit, submit_admit},
     {"searchMessages", API_GET, "/v1/messages/search", API_BODY_NONE, 0, to_delivery, search_query, op_messages_search},
     {"getMessage", API_GET, "/v1/messages/{id}", API_BODY_NONE, 0, to_delivery, NULL, op_messages_show},
     {"releaseRecipients", API_POST, "/v1/messages/{id}/release", API_BODY_JSON_OPTIONAL, API_ONCE, to_delivery, NULL, op_messages_release},
@@ -51,8 +51,8 @@ const struct api_operation api_operations[] = {
     {"listHolds", API_GET, "/v1/holds", API_BODY_NONE, 0, to_delivery, page_query, op_holds_list},
 
     {"getPolicy", API_GET, "/v1/policy", API_BODY_NONE, 0, to_policy, NULL, op_policy_get},
-    {"putPolicy", API_PUT, "/v1/policy", API_BODY_JSON, UPSERT, to_policy, NULL, op_policy_put},
-    {"checkPolicy", API_POST, "/v1/policy/check", API_BODY_JSON, 0, to_policy, NULL, op_policy_check},
+    {"putPolicy", API_PUT, "/v1/policy", API_BODY_JSON, UPSERT | API_RULES, to_policy, NULL, op_policy_put},
+    {"checkPolicy", API_POST, "/v1/policy/check", API_BODY_JSON, API_RULES, to_policy, NULL, op_policy_check},
     {"listPolicyVersions", API_GET, "/v1/policy/versions", API_BODY_NONE, 0, to_policy, page_query, op_policy_versions},
     {"getPolicyVersion", API_GET, "/v1/policy/{version}", API_BODY_NONE, 0, to_policy, NULL, op_policy_version},
 

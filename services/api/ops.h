@@ -74,6 +74,8 @@ OP(op_webhooks_rotate);
 OP(op_webhooks_test);
 OP(op_webhooks_attempts);
 OP(op_webhooks_replay);
+/* Before a submission's body is taken. */
+bool submit_admit(const struct api *api, struct api_request *r, struct api_response *w) MUST_CHECK;
 
 /* {"a call"} of the client stubs, which are all built alike. */
 #define OP_CALL(api, r, audience)                                                                                      \

@@ -50,7 +50,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static const struct uuid id = {{7}};
 	struct err e;
 	json_t *document = NULL;
-	if (json_in_parse(bytes_of(data, size), &document, &e) != RC_OK)
+	if (json_in_parse(bytes_of(data, size), 20000, &document, &e) != RC_OK)
 		return 0;
 	struct arena *a = arena_new();
 	struct json_in in;

@@ -27,7 +27,7 @@ run(struct result *r, const char *json)
 {
 	static const struct uuid id = {{1, 2, 3}};
 	*r = (struct result){.arena = arena_new()};
-	assert_int_equal(json_in_parse(bytes_str(json), &r->document, &r->e), RC_OK);
+	assert_int_equal(json_in_parse(bytes_str(json), JSON_IN_ANY, &r->document, &r->e), RC_OK);
 	r->rc = submission_from_json(&r->in, r->arena, r->document, &id, 1 << 20, &r->s, &r->e);
 }
 
