@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * rpc.v1.ingest.lookup: what became of an idempotency key.
+ * rpc.v1.ingest.lookup: what became of an idempotency key of the account that asks.
  */
 #include "ingest.h"
 #include "ingest_store.h"
@@ -42,7 +42,7 @@ on_lookup(const struct svc_request *r, struct buf *reply, struct err *e)
 		return err_set(e, RC_INVALID, "idempotency key: 1 to %d octets", KEY_MAX);
 	enum rc rc = db_begin(r->svc->db, &r->in->tenant, r->in->deadline_ms, &tx, e);
 	if (rc == RC_OK)
-		rc = store_idempotency(tx, key, &message, &accepted_us, digest, e);
+		rc = store_idempotency(tx, &r->actor->account, key, &message, &accepted_us, digest, e);
 	db_end(&tx);
 	return rc == RC_OK ? reply_with(&message, accepted_us, reply, e) : rc;
 }

@@ -9,9 +9,10 @@ const char ingest_intent_sql[] = DB_INTENT_SQL("ingest");
 static const char sql_accept[] =
     "INSERT INTO ingest.acceptance (tenant, id, accepted_at, direction, mail_from, recipients, size, sha256, event) "
     "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
-static const char sql_idempotency_add[] =
-    "INSERT INTO ingest.idempotency (tenant, key, message, accepted_at, digest) VALUES ($1, $2, $3, $4, $5)";
-static const char sql_idempotency_get[] = "SELECT message, accepted_at, digest FROM ingest.idempotency WHERE key = $1";
+static const char sql_idempotency_add[] = "INSERT INTO ingest.idempotency (tenant, account, key, message, accepted_at, "
+					  "digest) VALUES ($1, $2, $3, $4, $5, $6)";
+static const char sql_idempotency_get[] =
+    "SELECT message, accepted_at, digest FROM ingest.idempotency WHERE account = $1 AND key = $2";
 static const char sql_poison_add[] =
     "INSERT INTO ingest.poison AS p (tenant, sha256, failures, last_at) VALUES ($1, $2, 1, $3) "
     "ON CONFLICT (tenant, sha256) DO UPDATE SET failures = "
@@ -47,6 +48,7 @@ add_key(struct db_tx *tx, const struct store_acceptance *s, struct err *e)
 	struct db_args a;
 	db_args_init(&a);
 	db_arg_uuid(&a, &s->envelope->tenant);
+	db_arg_uuid(&a, &s->envelope->account);
 	db_arg_bytes(&a, s->envelope->idempotency);
 	db_arg_uuid(&a, &s->id);
 	db_arg_time(&a, s->accepted_us);
@@ -79,12 +81,13 @@ store_accept(struct db_tx *tx, const struct store_acceptance *s, struct err *e)
 }
 
 enum rc
-store_idempotency(struct db_tx *tx, struct bytes key, struct uuid *message_r, int64_t *accepted_us_r,
-		  uint8_t digest_r[32], struct err *e)
+store_idempotency(struct db_tx *tx, const struct uuid *account, struct bytes key, struct uuid *message_r,
+		  int64_t *accepted_us_r, uint8_t digest_r[32], struct err *e)
 {
 	struct db_args a;
 	struct db_rows *rows;
 	db_args_init(&a);
+	db_arg_uuid(&a, account);
 	db_arg_bytes(&a, key);
 	enum rc rc = db_query(tx, sql_idempotency_get, &a, &rows, e);
 	if (rc != RC_OK)

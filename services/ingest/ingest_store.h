@@ -23,9 +23,10 @@ struct store_acceptance {
  * wait) fail with RC_CONFLICT. */
 enum rc store_accept(struct db_tx *tx, const struct store_acceptance *s, struct err *e) MUST_CHECK;
 
-/* RC_NOT_FOUND: never used. */
-enum rc store_idempotency(struct db_tx *tx, struct bytes key, struct uuid *message_r, int64_t *accepted_us_r,
-			  uint8_t digest_r[32], struct err *e) MUST_CHECK;
+/* RC_NOT_FOUND: that account never used it. Keys are an account's own: another's neither stands in its way nor tells it
+ * of its mail. */
+enum rc store_idempotency(struct db_tx *tx, const struct uuid *account, struct bytes key, struct uuid *message_r,
+			  int64_t *accepted_us_r, uint8_t digest_r[32], struct err *e) MUST_CHECK;
 
 /* One more scan failure on this message; *failures_r: how many by now. After an hour without it counts from 1 again. */
 enum rc store_poison_add(struct db_tx *tx, const struct uuid *tenant, const uint8_t sha256[32], int64_t now_us,

@@ -156,7 +156,8 @@ find_replay(struct txn *t, int64_t deadline, struct uuid *message_r, uint8_t dig
 	int64_t accepted_us;
 	enum rc rc = db_begin(t->in->svc->db, &t->env->tenant, deadline, &tx, &t->err);
 	if (rc == RC_OK)
-		rc = store_idempotency(tx, t->env->idempotency, message_r, &accepted_us, digest_r, &t->err);
+		rc = store_idempotency(tx, &t->env->account, t->env->idempotency, message_r, &accepted_us, digest_r,
+				       &t->err);
 	db_end(&tx);
 	return rc;
 }

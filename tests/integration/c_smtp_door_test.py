@@ -402,7 +402,8 @@ def test_sigterm_under_load(own_site, fragile):
 def test_old_rows_go(own_site):
     stack, t = own_site.stack, own_site.tenant(rules=policy(action="hold", seconds=3600))
     for days in (1, 8):
-        stack.psql(f"INSERT INTO ingest.idempotency VALUES ('{t.id}', 'k{days}', '{t.id}', now() - interval '{days} days', '')")
+        stack.psql(f"INSERT INTO ingest.idempotency VALUES ('{t.id}', '{t.id}', 'k{days}', '{t.id}', "
+                   f"now() - interval '{days} days', '')")
         stack.psql(f"INSERT INTO ingest.poison VALUES ('{t.id}', 'k{days}', 1, now() - interval '{days} days')")
     assert t.send(t.mail("x@far.example"), "x@far.example")[0] == 250
     for table, column in (("idempotency", "key"), ("poison", "sha256")):

@@ -347,6 +347,23 @@ def test_idempotency_key(tenant, receiver):
     assert len([m for m in tenant.api("GET", f"/v1/messages?recipient={to}")["messages"]]) == 1
 
 
+def test_an_idempotency_key_is_its_accounts(tenant):
+    """Another member's key of the same name neither refuses this one's mail nor tells of the other's."""
+    login, key = f"second@{tenant.domain}", secrets.token_hex(8)
+    person = tenant.api("POST", "/v1/users", {"login": login, "display_name": "", "addresses": [login]})["id"]
+    tenant.api("PUT", f"/v1/users/{person}/access", {"roles": ["member"], "exceptions": []})
+    second = tenant.api("POST", "/v1/keys", {"kind": "api_key", "name": "second", "login": login,
+                                             "permissions": ["message.send"]})["secret"]
+    mine = submit(tenant, document(tenant, "x@sink.example"), headers={"Idempotency-Key": key})
+    path = f"/v1/submissions/{key}"
+    assert problem(tenant.site.api, "GET", path, key=second)[0] == 404
+    assert problem(tenant.api, "GET", path)[0] in (403, 404)  # a key without a person submits nothing
+    theirs = tenant.site.api("POST", "/v1/messages", {"from": login, "to": ["y@sink.example"], "text": "z"}, key=second,
+                             headers={"Idempotency-Key": key})
+    assert theirs["id"] != mine["id"] and not theirs["replayed"]
+    assert [tenant.site.api("GET", path, key=k)["id"] for k in (tenant.mailer, second)] == [mine["id"], theirs["id"]]
+
+
 def submit_until_taken(tenant, to, key):
     """503 says: repeat with the same key."""
     def once():

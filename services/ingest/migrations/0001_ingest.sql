@@ -34,15 +34,16 @@ CREATE TABLE ingest.outbox (
 CREATE INDEX outbox_due ON ingest.outbox (next_at);
 GRANT SELECT, INSERT, UPDATE, DELETE ON ingest.outbox TO sekisho_ingest;
 
--- A submission's key, in the commit of its effect. digest covers envelope and message: the same key with another
+-- A submission's key, in the commit of its effect; each account has its own. digest covers envelope and message: the same key with another
 -- message is an error of the caller.
 CREATE TABLE ingest.idempotency (
   tenant uuid NOT NULL,
+  account uuid NOT NULL,
   key bytea NOT NULL CHECK (octet_length(key) BETWEEN 1 AND 200),
   message uuid NOT NULL,
   accepted_at timestamptz NOT NULL,
   digest bytea NOT NULL,
-  PRIMARY KEY (tenant, key)
+  PRIMARY KEY (tenant, account, key)
 );
 SELECT sekisho.protect('ingest.idempotency');
 GRANT SELECT, INSERT ON ingest.idempotency TO sekisho_ingest;
