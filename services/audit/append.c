@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * One batch of one log: intents are read, become entries, leaves and tiles, and are committed together with how far was
- * read; then they go to the journal. Before that the log must fit the journal: a database that is behind it, or has
- * another history, was restored or altered, and nothing is added to it.
+ * read; then they go to the journal. Before that the log must fit the journal (fit.c).
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,87 +13,7 @@
 #include "store.h"
 
 #define BATCH	    2000
-#define CATCH_UP    1000
 #define DEADLINE_MS 60000
-
-/* --- the journal ------------------------------------------------------------------------------------------------- */
-static enum rc
-catch_up(struct db_tx *tx, const struct uuid *tenant, uint64_t from, uint64_t size, struct err *e)
-{
-	enum rc rc = RC_OK;
-	while (rc == RC_OK && from < size) {
-		struct arena *a = arena_new();
-		struct store_entry *v;
-		size_t n = 0;
-		rc = store_range(tx, tenant, NULL, from, size, CATCH_UP, a, &v, &n, e);
-		if (rc == RC_OK && n == 0)
-			rc = err_set(e, RC_CONFLICT, "entry %llu is missing in the database", (unsigned long long)from);
-		for (size_t i = 0; rc == RC_OK && i < n; i++, from++) {
-			struct journal_entry j = {*tenant, v[i].intent, v[i].index, v[i].at_us, v[i].leaf, v[i].sealed};
-			rc = journal_add(audit.journal, &j, e);
-		}
-		arena_free(&a);
-	}
-	return rc;
-}
-
-/* RC_CONFLICT: they do not fit. The journal is brought forward if it is behind, which a crash between commit and
- * journal explains. */
-static enum rc
-compare(struct db_tx *tx, const struct uuid *tenant, uint64_t size, const struct merkle_hash *root, struct err *e)
-{
-	struct journal_log l;
-	struct merkle_hash ours, theirs;
-	struct arena *a = arena_new();
-	journal_log(audit.journal, tenant, &l);
-	merkle_frontier_root(&l.tree, &ours);
-	enum rc rc = RC_OK;
-	if (size < l.tree.size) {
-		rc = err_set(e, RC_CONFLICT, "the database has %llu entries, the journal %llu",
-			     (unsigned long long)size, (unsigned long long)l.tree.size);
-	} else if (size == l.tree.size) {
-		if (!merkle_eq(&ours, root))
-			rc = err_set(e, RC_CONFLICT, "the %llu entries of the database are not those of the journal",
-				     (unsigned long long)size);
-	} else {
-		struct tiles_reader r = store_tiles_reader(store_tiles_new(tx, tenant, a));
-		rc = tiles_root(&r, l.tree.size, &theirs, e);
-		if (rc == RC_OK && !merkle_eq(&ours, &theirs))
-			rc = err_set(e, RC_CONFLICT,
-				     "the first %llu entries of the database are not those of the journal",
-				     (unsigned long long)l.tree.size);
-		if (rc == RC_OK)
-			rc = catch_up(tx, tenant, l.tree.size, size, e);
-		if (rc == RC_OK) {
-			log_info("the journal was behind, and was brought forward", LOG_TENANT(tenant),
-				 LOG_INT("entries", size - l.tree.size));
-			journal_log(audit.journal, tenant, &l);
-			merkle_frontier_root(&l.tree, &ours);
-			if (!merkle_eq(&ours, root))
-				rc = err_set(e, RC_CONFLICT, "the entries of the database do not make its root");
-		}
-	}
-	arena_free(&a);
-	return rc;
-}
-
-enum rc
-append_check(const struct uuid *tenant, struct err *e)
-{
-	struct db_tx *tx = NULL;
-	uint64_t size = 0, published = heads_published(tenant);
-	struct merkle_hash root;
-	enum rc rc = db_begin(audit.svc->db, tenant, clock_mono_ms() + DEADLINE_MS, &tx, e);
-	if (rc == RC_OK)
-		rc = store_tree(tx, tenant, &size, &root, e);
-	if (rc == RC_OK)
-		rc = compare(tx, tenant, size, &root, e);
-	if (rc == RC_OK && published > size)
-		rc = err_set(e, RC_CONFLICT, "the database has %llu entries, but a head of %llu was published",
-			     (unsigned long long)size, (unsigned long long)published);
-	db_end(&tx);
-	return rc;
-}
 
 /* --- reading intents --------------------------------------------------------------------------------------------- */
 struct batch {
@@ -337,7 +256,7 @@ batch_tx(struct db_tx *tx, struct append_state *s, const struct store_horizon *h
 	struct merkle_hash root;
 	enum rc rc = store_tree(tx, &s->tenant, &size, &root, e);
 	if (rc == RC_OK)
-		rc = compare(tx, &s->tenant, size, &root, e);
+		rc = fit_log(tx, &s->tenant, size, &root, e);
 	if (rc != RC_OK)
 		return rc;
 	rc = read_all(tx, &s->tenant, s->sources, h, b, e);

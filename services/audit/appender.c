@@ -69,6 +69,12 @@ set_refused(const struct uuid *tenant, const struct err *why)
 		log_info("the log fits the journal again", LOG_TENANT(tenant));
 }
 
+void
+appender_refuse(const struct uuid *tenant, const struct err *why)
+{
+	set_refused(tenant, why);
+}
+
 bool
 appender_ready(char *why, size_t size)
 {
@@ -129,8 +135,8 @@ check_one(void *ctx, const struct journal_log *l)
 	struct err e;
 	if (c->rc != RC_OK)
 		return;
-	enum rc rc = append_check(&l->tenant, &e);
-	if (rc == RC_CONFLICT)
+	enum rc rc = fit_check(&l->tenant, &e);
+	if (rc == RC_CONFLICT || rc == RC_INTERNAL) /* internal: a tile is missing, and nothing can be told of it */
 		set_refused(&l->tenant, &e);
 	else if (rc == RC_OK)
 		set_refused(&l->tenant, NULL);

@@ -20,6 +20,7 @@ struct audit {
 	struct audit_config config;
 	struct note_signer *signer;
 	struct journal *journal;      /* the appender's; NULL while it cannot be opened */
+	bool adopt;		      /* logs that the journal does not know are taken from the database */
 	pthread_mutex_t journal_lock; /* for whoever is not the appender, and for closing it */
 };
 extern struct audit audit;
@@ -30,6 +31,8 @@ void appender_stop(void);
 void appender_wake(void);
 /* Whether nothing is appended to this log, because the database does not fit the journal. */
 bool appender_refuses(const struct uuid *tenant);
+/* Nothing more is appended or signed; says so, and alarms. */
+void appender_refuse(const struct uuid *tenant, const struct err *why);
 bool appender_ready(char *why, size_t size);
 
 /* --- append.c: one batch of one log ----------------------------------------------------------------------------- */
@@ -42,8 +45,14 @@ struct append_state {
 };
 /* RC_CONFLICT: the database does not fit the journal, e says how. */
 enum rc append_batch(struct append_state *s, const struct store_horizon *h, struct err *e) MUST_CHECK;
-/* Only compare the log with the journal, and bring the journal forward if it is behind. */
-enum rc append_check(const struct uuid *tenant, struct err *e) MUST_CHECK;
+
+/* --- fit.c: the log in the database against what lies outside it. RC_CONFLICT: they do not fit, e says how -------- */
+struct db_tx;
+/* Brings the journal forward if it is behind and everything fits. */
+enum rc fit_log(struct db_tx *tx, const struct uuid *tenant, uint64_t size, const struct merkle_hash *root,
+		struct err *e) MUST_CHECK;
+/* In a transaction of its own, and heads in any case. */
+enum rc fit_check(const struct uuid *tenant, struct err *e) MUST_CHECK;
 
 /* --- heads.c ------------------------------------------------------------------------------------------------------ */
 void heads_name(const struct uuid *tenant, char out[NOTE_NAME_MAX + 1]);
@@ -52,7 +61,11 @@ void heads_key(const struct uuid *tenant, struct buf *out); /* verifier key as t
 void heads_due(void);
 /* Sign now if it has grown. Not an error if there is nothing new or the log is refused. */
 enum rc heads_now(const struct uuid *tenant, struct err *e) MUST_CHECK;
-/* Size of the head in the folder of heads; 0: none, or not ours. */
+/* The head in the folder of heads; false: none, or not ours. */
+bool heads_newest(const struct uuid *tenant, struct note_head *out);
+/* Calls fn for each log with a file there. */
+void heads_each(void (*fn)(void *ctx, const struct uuid *tenant), void *ctx);
+/* Its size, or 0. */
 uint64_t heads_published(const struct uuid *tenant);
 
 /* --- witness.c: hands heads to somebody else, in a thread of its own ---------------------------------------------- */

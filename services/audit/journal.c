@@ -91,6 +91,7 @@ log_of(struct journal *j, const struct uuid *tenant)
 		if (l == NULL)
 			abort();
 		l->v.tenant = *tenant;
+		l->v.known = true;
 		merkle_empty(&l->v.root);
 		HASH_ADD(hh, j->logs, v.tenant, sizeof(l->v.tenant), l);
 	}
@@ -270,6 +271,31 @@ add_body(struct journal *j, struct buf *b, struct err *e)
 	}
 	journal_add_record(&j->out, buf_bytes(b));
 	return j->out.n >= WRITE_AT ? flush(j, e) : RC_OK;
+}
+
+enum rc
+journal_add_log(struct journal *j, const struct uuid *tenant, struct err *e)
+{
+	enum rc rc = RC_OK;
+	pthread_mutex_lock(&j->lock);
+	struct log *l = log_of(j, tenant);
+	if (l->v.tree.size == 0) {
+		journal_add_state(&j->out, &l->v);
+		rc = j->out.n >= WRITE_AT ? flush(j, e) : RC_OK;
+	}
+	pthread_mutex_unlock(&j->lock);
+	return rc;
+}
+
+void
+journal_published(struct journal *j, const struct uuid *tenant, uint64_t size)
+{
+	struct log *l;
+	pthread_mutex_lock(&j->lock);
+	HASH_FIND(hh, j->logs, tenant, sizeof(*tenant), l);
+	if (l != NULL && l->v.published < size)
+		l->v.published = size;
+	pthread_mutex_unlock(&j->lock);
 }
 
 enum rc

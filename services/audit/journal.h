@@ -30,17 +30,23 @@ void journal_close(struct journal **j);
 /* What the journal knows of a log. */
 struct journal_log {
 	struct uuid tenant;
+	bool known;		     /* it is in the journal, if only by journal_add_log() */
 	struct merkle_frontier tree; /* of all entries written */
 	uint64_t synced;	     /* entries that are on disk */
 	struct merkle_hash root;     /* of those */
 	uint64_t head;		     /* size of the last head that was signed */
 	int64_t head_us;
-	uint32_t keys; /* wrapped keys written */
+	uint64_t published; /* size of the last head that also is where heads go; not kept in files: 0 when opened */
+	uint32_t keys;	    /* wrapped keys written */
 };
 /* A copy; all zero (and the root of nothing) if the tenant is new. */
 void journal_log(struct journal *j, const struct uuid *tenant, struct journal_log *out);
 /* Calls fn for each log, by copy. */
 void journal_each(struct journal *j, void (*fn)(void *ctx, const struct journal_log *l), void *ctx);
+
+/* A log that has no entry yet. What is said of it before its first commit tells an empty log from a lost journal. */
+enum rc journal_add_log(struct journal *j, const struct uuid *tenant, struct err *e) MUST_CHECK;
+void journal_published(struct journal *j, const struct uuid *tenant, uint64_t size);
 
 struct journal_entry {
 	struct uuid tenant, intent;
@@ -53,6 +59,15 @@ struct journal_entry {
 enum rc journal_add(struct journal *j, const struct journal_entry *v, struct err *e) MUST_CHECK;
 enum rc journal_add_key(struct journal *j, const struct uuid *tenant, int32_t epoch, struct bytes wrapped,
 			struct err *e) MUST_CHECK;
+/* Entries from an index on, in order; none: there are no more. Borrowed until the next call. */
+struct journal_source {
+	enum rc (*next)(void *ctx, uint64_t from, const struct journal_entry **v_r, size_t *n_r, struct err *e);
+	void *ctx;
+};
+/* Bring a log that is behind to that size and root. The entries are read twice, and none is written unless they make
+ * the root (RC_CONFLICT). */
+enum rc journal_forward(struct journal *j, const struct uuid *tenant, uint64_t size, const struct merkle_hash *root,
+			const struct journal_source *s, struct err *e) MUST_CHECK;
 /* After any failure here the journal must be closed and opened again: what is on disk counts. */
 enum rc journal_sync(struct journal *j, struct err *e) MUST_CHECK;
 enum rc journal_add_head(struct journal *j, const struct uuid *tenant, uint64_t size, int64_t at_us,

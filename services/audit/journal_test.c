@@ -363,6 +363,80 @@ damage_in_the_middle(void **state)
 	assert_int_equal(size_of(path), ten);
 }
 
+/* --- brought forward ---------------------------------------------------------------------------------------------- */
+struct given {
+	struct journal_entry v[40];
+	size_t n;
+};
+
+static enum rc
+give(void *ctx, uint64_t from, const struct journal_entry **v_r, size_t *n_r, struct err *e)
+{
+	struct given *g = ctx;
+	*v_r = &g->v[from];
+	*n_r = g->n > from + 7 ? 7 : g->n > from ? g->n - from : 0;
+	return RC_OK;
+}
+
+/* What does not make the root is not written at all. */
+static void
+brought_forward(void **state)
+{
+	static struct given g;
+	struct merkle_hash root;
+	struct journal_source s = {give, &g};
+	struct journal *j = open_with(1 << 20);
+	add(j, &one, 0, 10);
+	assert_int_equal(journal_sync(j, NULL), RC_OK);
+	g.n = 40;
+	for (uint64_t i = 0; i < 40; i++) {
+		g.v[i] = (struct journal_entry){.tenant = one, .index = i};
+		merkle_leaf(bytes_of(&i, sizeof(i)), &g.v[i].leaf);
+	}
+	root_of(40, &root);
+	g.v[30].leaf.b[3] ^= 1;
+	assert_int_equal(journal_forward(j, &one, 40, &root, &s, NULL), RC_CONFLICT);
+	g.v[30].leaf.b[3] ^= 1;
+	g.v[31].index = 32;
+	assert_int_equal(journal_forward(j, &one, 40, &root, &s, NULL), RC_CONFLICT);
+	g.v[31].index = 31;
+	g.n = 35;
+	assert_int_equal(journal_forward(j, &one, 40, &root, &s, NULL), RC_CONFLICT);
+	assert_int_equal(journal_sync(j, NULL), RC_OK);
+	holds(j, &one, 10, 0);
+	g.n = 40;
+	assert_int_equal(journal_forward(j, &one, 40, &root, &s, NULL), RC_OK);
+	assert_int_equal(journal_sync(j, NULL), RC_OK);
+	journal_close(&j);
+	j = open_with(1 << 20);
+	holds(j, &one, 40, 0);
+	journal_close(&j);
+}
+
+/* A log that was only announced is known, also when the journal is opened again. */
+static void
+announced(void **state)
+{
+	struct journal_log l;
+	struct journal *j = open_with(1 << 20);
+	journal_log(j, &one, &l);
+	assert_false(l.known);
+	assert_int_equal(journal_add_log(j, &one, NULL), RC_OK);
+	assert_int_equal(journal_sync(j, NULL), RC_OK);
+	journal_close(&j);
+	j = open_with(1 << 20);
+	journal_log(j, &one, &l);
+	assert_true(l.known);
+	journal_log(j, &two, &l);
+	assert_false(l.known);
+	add(j, &one, 0, 3);
+	assert_int_equal(journal_sync(j, NULL), RC_OK);
+	journal_close(&j);
+	j = open_with(1 << 20);
+	holds(j, &one, 3, 0);
+	journal_close(&j);
+}
+
 int
 main(void)
 {
@@ -373,6 +447,8 @@ main(void)
 	    cmocka_unit_test_setup_teardown(torn_beginning, setup, teardown),
 	    cmocka_unit_test_setup_teardown(damaged_beginning, setup, teardown),
 	    cmocka_unit_test_setup_teardown(damage_in_the_middle, setup, teardown),
+	    cmocka_unit_test_setup_teardown(brought_forward, setup, teardown),
+	    cmocka_unit_test_setup_teardown(announced, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -115,5 +115,9 @@ main(int argc, char **argv)
 {
 	if (argc == 2 && strcmp(argv[1], "--repair") == 0)
 		return repair_main();
+	if (argc == 2 && strcmp(argv[1], "--adopt") == 0) {
+		audit.adopt = true;
+		argc = 1;
+	}
 	return svc_main(&program, argc, argv);
 }

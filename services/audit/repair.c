@@ -196,7 +196,13 @@ on_head(void *ctx, const struct uuid *tenant, uint64_t size, int64_t at_us, stru
 		return rc;
 	rc = write_batch(l, e);
 	merkle_frontier_root(&l->seen, &h.root);
-	return rc == RC_OK ? store_head_put(repair.svc.db, tenant, &h, clock_mono_ms() + DEADLINE_MS, e) : rc;
+	if (rc == RC_OK)
+		rc = store_head_put(repair.svc.db, tenant, &h, clock_mono_ms() + DEADLINE_MS, e);
+	if (rc == RC_CONFLICT) {
+		refuse(l, e->text);
+		rc = RC_OK;
+	}
+	return rc;
 }
 
 /* --- all ---------------------------------------------------------------------------------------------------------- */
@@ -227,16 +233,41 @@ set_up(struct err *e)
 	return rc == RC_OK ? journal_open(&jo, &audit.journal, e) : rc;
 }
 
+struct met {
+	enum rc rc;
+	struct err *e;
+};
+
+static void
+meet(void *ctx, const struct uuid *tenant)
+{
+	struct met *m = ctx;
+	struct repaired *l;
+	if (m->rc == RC_OK)
+		m->rc = log_of(tenant, &l, m->e);
+}
+
 static enum rc
 finish(struct err *e, bool *all_r)
 {
-	enum rc rc = RC_OK;
+	struct met m = {RC_OK, e};
+	heads_each(meet, &m); /* those the journal does not know too */
+	enum rc rc = m.rc;
 	*all_r = true;
 	for (struct repaired *l = repair.logs; l != NULL && rc == RC_OK; l = l->hh.next) {
 		char id[UUID_STR_SIZE];
 		uuid_format(&l->tenant, id);
 		if (!l->refused)
 			rc = write_batch(l, e);
+		uint64_t published = heads_published(&l->tenant);
+		if (rc == RC_OK && !l->refused && published > l->size) {
+			char why[120];
+			snprintf(why, sizeof(why), "it has %llu entries, but a head of %llu was published",
+				 (unsigned long long)l->size, (unsigned long long)published);
+			refuse(l, why);
+		} else if (rc == RC_OK && !l->refused && l->size > 0 && l->seen.size == 0) {
+			refuse(l, "the journal does not have it: is this its folder? See --adopt");
+		}
 		if (rc == RC_OK && !l->refused && l->size > l->seen.size)
 			printf(
 			    "log %s: %llu entries, more than the journal: the service will bring the journal forward\n",
@@ -244,13 +275,6 @@ finish(struct err *e, bool *all_r)
 		else if (rc == RC_OK && !l->refused)
 			printf("log %s: %llu entries, %llu of them from the journal\n", id, (unsigned long long)l->size,
 			       (unsigned long long)l->added);
-		uint64_t published = heads_published(&l->tenant), size = l->size;
-		if (rc == RC_OK && !l->refused && published > size) {
-			char why[120];
-			snprintf(why, sizeof(why), "it has %llu entries, but a head of %llu was published",
-				 (unsigned long long)size, (unsigned long long)published);
-			refuse(l, why);
-		}
 		*all_r = *all_r && !l->refused;
 	}
 	return rc;

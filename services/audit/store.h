@@ -102,7 +102,7 @@ struct store_head {
 	struct bytes checkpoint;
 	int64_t at_us;
 };
-/* Keeps the first head of a size. */
+/* Keeps the first head of a size; RC_CONFLICT if that has another root. */
 enum rc store_head_put(struct db_pool *p, const struct uuid *tenant, const struct store_head *h, int64_t deadline_ms,
 		       struct err *e) MUST_CHECK;
 

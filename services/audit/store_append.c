@@ -469,6 +469,19 @@ store_gap_close(struct db_tx *tx, const struct store_gap *g, struct err *e)
 }
 
 /* --- heads, keys ------------------------------------------------------------------------------------------------ */
+static enum rc
+same_head(struct db_tx *tx, const struct uuid *tenant, const struct store_head *h, struct err *e)
+{
+	struct store_head old;
+	struct arena *a = arena_new();
+	enum rc rc = store_head_of(tx, tenant, h->size, a, &old, e);
+	if (rc == RC_OK && !merkle_eq(&old.root, &h->root))
+		rc = err_set(e, RC_CONFLICT, "the database has a head of %llu entries with another root",
+			     (unsigned long long)h->size);
+	arena_free(&a);
+	return rc;
+}
+
 enum rc
 store_head_put(struct db_pool *p, const struct uuid *tenant, const struct store_head *h, int64_t deadline_ms,
 	       struct err *e)
@@ -484,7 +497,10 @@ store_head_put(struct db_pool *p, const struct uuid *tenant, const struct store_
 	db_arg_bytes(&args, bytes_of(h->root.b, MERKLE_SIZE));
 	db_arg_bytes(&args, h->checkpoint);
 	db_arg_time(&args, h->at_us);
-	rc = db_exec(tx, sql_head_put, &args, e);
+	int64_t count = 0;
+	rc = db_exec_count(tx, sql_head_put, &args, &count, e);
+	if (rc == RC_OK && count == 0)
+		rc = same_head(tx, tenant, h, e);
 	if (rc == RC_OK)
 		rc = db_commit(&tx, e);
 	db_end(&tx);

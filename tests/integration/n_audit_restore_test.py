@@ -47,6 +47,31 @@ def repair(site):
     return r.returncode, r.stdout + r.stderr
 
 
+def adopting(site, on):
+    """From the next start on."""
+    process = site.stack._process("audit")
+    process.argv = process.argv[:1] + (["--adopt"] if on else [])
+
+
+def published(site, tenant):
+    """Size of the head in the folder of heads."""
+    file = site.stack.run / f"audit-heads/{tenant.id}.checkpoint"
+    return int(file.read_text().splitlines()[1]) if file.exists() else 0
+
+
+def newest(site, tenant):
+    return int(one(site, f"SELECT COALESCE(max(size), 0) FROM audit.head WHERE tenant = '{tenant.id}'"))
+
+
+def swap_without_audit(site, copy):
+    """Another database; audit is halted."""
+    site.stack.halt("postgres")
+    shutil.rmtree(site.stack.run / "pg")
+    subprocess.run(["cp", "-a", copy, site.stack.run / "pg"], check=True)
+    site.stack.restart("postgres")
+    site.stack.wait_ready("api")
+
+
 def test_restored_database(site, tmp_path):
     stack = site.stack
     tenant = site.tenant()
@@ -142,3 +167,80 @@ def test_another_history_is_refused(site, tmp_path):
     stack.restart("audit")
     settled(site, tenant)
     assert metrics(site)["sekisho_audit_refused_logs"] == 0 and size_of(site, tenant) > before
+
+
+def test_a_head_that_did_not_get_everywhere_is_tried_again(site):
+    """Signed, then the folder of heads was away: it gets there without the log growing."""
+    tenant = site.tenant()
+    work(site, tenant, 1)
+    folder = site.stack.run / "audit-heads"
+    wait_for("a published head", lambda: published(site, tenant) > 0, 30)
+    folder.rename(folder.with_name("away"))
+    before = newest(site, tenant)
+    work(site, tenant, 1)
+    wait_for("a head signed meanwhile", lambda: newest(site, tenant) > before, 30)
+    size = settled(site, tenant)
+    folder.with_name("away").rename(folder)
+    wait_for("the head in its folder", lambda: published(site, tenant) == size == newest(site, tenant), 30)
+    assert size_of(site, tenant) == size
+
+
+def test_lost_journal(site, tmp_path):
+    """An empty folder where the journal should be: nothing is appended or signed. --adopt takes what fits all published heads, and
+    only that."""
+    stack = site.stack
+    tenant = site.tenant()
+    work(site, tenant, 2)
+    stack.halt("postgres")
+    subprocess.run(["cp", "-a", stack.run / "pg", tmp_path / "early"], check=True)
+    stack.restart("postgres")
+    stack.wait_ready()
+    work(site, tenant, 3)
+    size = settled(site, tenant)
+    wait_for("the last head", lambda: published(site, tenant) == size_of(site, tenant) == newest(site, tenant), 30)
+    stack.halt("audit")
+    size, notes = size_of(site, tenant), heads(site, tenant.id)
+
+    journal = stack.run / "audit-journal"
+    kept = journal.stat()
+    journal.rename(tmp_path / "journal")
+    journal.mkdir(mode=0o700)
+    os.chown(journal, kept.st_uid, kept.st_gid)
+    stack.restart("audit")
+    tenant.api("GET", "/v1/users")
+    wait_for("refusal", lambda: metrics(site)["sekisho_audit_refused_logs"] >= 1, 90)
+    wait_for("the intent waits", lambda: metrics(site)["sekisho_audit_oldest_unread_seconds"] >= 2, 60)
+    assert size_of(site, tenant) == size and newest(site, tenant) == size and "--adopt" in stack.log("audit").read_text()
+    stack.halt("audit")
+    code, text = repair(site)
+    assert code == 1 and tenant.id in text and "--adopt" in text, text
+
+    # A restored database beside it: also with --adopt no fork of what was published.
+    stack.halt("postgres")
+    subprocess.run(["cp", "-a", stack.run / "pg", tmp_path / "late"], check=True)
+    swap_without_audit(site, tmp_path / "early")
+    restored = size_of(site, tenant)
+    assert restored < size
+    tenant.api("GET", "/v1/users")
+    adopting(site, True)
+    stack.restart("audit")
+    wait_for("refusal", lambda: metrics(site)["sekisho_audit_refused_logs"] >= 1, 90)
+    wait_for("the intent waits", lambda: metrics(site)["sekisho_audit_oldest_unread_seconds"] >= 2, 60)
+    assert size_of(site, tenant) == restored and published(site, tenant) == size and newest(site, tenant) < size
+    stack.halt("audit")
+
+    # The right database: adopted, and from then on as always.
+    swap_without_audit(site, tmp_path / "late")
+    shutil.rmtree(journal)
+    journal.mkdir(mode=0o700)
+    os.chown(journal, kept.st_uid, kept.st_gid)
+    stack.restart("audit")
+    grown = work(site, tenant, 1)
+    assert grown > size and metrics(site)["sekisho_audit_refused_logs"] == 0
+    adopting(site, False)
+    stack.restart("audit")
+    work(site, tenant, 1)
+    export(site, tenant, tmp_path / "x")
+    (tmp_path / "head").write_bytes(notes[-1])
+    code, text = verify(tmp_path / "x", "--head", tmp_path / "head")
+    assert code == 0, text
