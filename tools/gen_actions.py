@@ -9,7 +9,7 @@ import pathlib
 import sys
 
 TABLE = pathlib.Path(__file__).resolve().parent.parent / "proto" / "actions.tsv"
-COLUMNS = ("action", "service", "event", "subject", "detail", "what")
+COLUMNS = ("action", "service", "event", "subject", "detail", "shown", "what")
 
 
 def rows():
@@ -21,7 +21,10 @@ def rows():
         if len(fields) != len(COLUMNS):
             sys.exit(f"{TABLE.name}:{number}: {len(fields)} columns, not {len(COLUMNS)}")
         row = dict(zip(COLUMNS, fields))
-        row["detail"] = [d for d in row["detail"].split(",") if d]
+        for lists in ("detail", "shown"):
+            row[lists] = [d for d in row[lists].split(",") if d]
+        if set(row["shown"]) - set(row["detail"]) or (row["shown"] and row["event"] == "-"):
+            sys.exit(f"{TABLE.name}:{number}: shown is what the event has of the detail")
         out.append(row)
     names = [r["action"] for r in out]
     if len(set(names)) != len(names):
@@ -49,31 +52,33 @@ extern const struct action_event action_events[];
            "#include <stddef.h>", "", "const struct action_event action_events[] = {"]
     for r in rows():
         if r["event"] != "-":
-            members = "".join(f'"{d}", ' for d in r["detail"])
+            members = "".join(f'"{d}", ' for d in r["shown"])
             out.append(f'\t{{"{r["action"]}", "{r["event"]}", "{r["subject"]}", (const char *const[]){{{members}NULL}}}},')
     out += ["\t{NULL, NULL, NULL, NULL},", "};"]
     pathlib.Path(source).write_text("\n".join(out) + "\n")
 
 
 def document(path):
-    def members(r):
-        return ", ".join(f"`{d}`" for d in r["detail"]) or "-"
+    def members(names):
+        return ", ".join(f"`{d}`" for d in names) or "-"
 
     out = ["# Events and the record", "", "Made by `tools/gen_actions.py` from `proto/actions.tsv`; do not edit.", "",
            "Everything a service does, reads or refuses becomes an entry of the tenant's log within seconds (`docs/audit.md`).",
            "Some actions are also events that integrators receive, by webhook or as server-sent events. An event's position",
            "is its index in that log, so a feed can be taken up again wherever it ended, and no event is lost or comes in",
-           "another order. An event is thin: ids, numbers, states. Whoever needs more asks the API.", "",
+           "another order. An event is thin: ids, numbers, states; no addresses, no names, no text that a person or another",
+           "server wrote. Whoever needs more asks the API, with a key that may.", "",
            "## Events", "",
            "`data` always has the id of what the event is about under the name given, and `recipient` (number in the message,",
-           "from 0) where it is about one recipient; then the members listed, where they are known.", "",
+           "from 0) where it is about one recipient; then the members listed, where they are known. `code` is the three digits of the",
+           "receiving server's reply, `status` its enhanced status code (RFC 3463); the reply's text stays on the record.", "",
            "| type | about | members of `data` | when |", "|---|---|---|---|"]
-    out += [f"| `{r['event']}` | `{r['subject']}` | {members(r)} | {r['what']} |" for r in rows() if r["event"] != "-"]
+    out += [f"| `{r['event']}` | `{r['subject']}` | {members(r['shown'])} | {r['what']} |" for r in rows() if r["event"] != "-"]
     out += ["", "## Actions on the record", "",
             "Reads and refusals are recorded under `<service>.<verb>` of the request, which is not listed here; their outcome says",
             "`ok`, `denied` and so on.", "",
             "| action | service | about | detail | event | what |", "|---|---|---|---|---|---|"]
-    out += [f"| `{r['action']}` | {r['service']} | {r['subject']} | {members(r)} | "
+    out += [f"| `{r['action']}` | {r['service']} | {r['subject']} | {members(r['detail'])} | "
             f"{'`' + r['event'] + '`' if r['event'] != '-' else ''} | {r['what']} |" for r in rows()]
     pathlib.Path(path).write_text("\n".join(out) + "\n")
 

@@ -16,7 +16,7 @@ from google.protobuf import descriptor_pb2
 PROTO = pathlib.Path(__file__).resolve().parent.parent / "proto"
 F = descriptor_pb2.FieldDescriptorProto
 SUBJECT_COLUMNS = ("kind", "constant", "subject", "owner", "peers", "stream", "proto", "permission", "record", "what")
-ACTION_COLUMNS = ("action", "service", "event", "subject", "detail", "what")
+ACTION_COLUMNS = ("action", "service", "event", "subject", "detail", "shown", "what")
 # Replies that are not called as the request is.
 REPLIES = {"delivery.RouteGetRequest": "delivery.RouteReply", "delivery.SettingsGetRequest": "delivery.SettingsReply",
            "delivery.SettingsPutRequest": "delivery.SettingsReply"}
@@ -180,7 +180,7 @@ def events(document):
             kinds.setdefault(row["event"], []).append(row)
     for name, rows in kinds.items():
         members = {rows[0]["subject"]: {"type": "string", "format": "uuid"}, "recipient": {"type": "integer"}}
-        members |= {k: {} for row in rows for k in row["detail"].split(",") if k}
+        members |= {k: {} for row in rows for k in row["shown"].split(",") if k}
         for kind, channel in (("event", feed), ("webhook", hooks)):
             components["messages"][f"{kind}.{name}"] = {
                 "name": name, "summary": "; ".join(row["what"] for row in rows), "contentType": "application/json",

@@ -38,25 +38,17 @@ bounce_wanted(const struct store_message *m, const struct store_leg *l, enum cha
 	}
 }
 
-/* "550 5.1.1 text" or "5.6.7 text": its enhanced code, else one made of the first digit. */
+/* The enhanced code of its reply, else one made of the first digit. */
 static void
-status_of(const struct change *c, char out[12])
+status_of(const struct change *c, char out[CHANGE_STATUS_SIZE])
 {
-	char line[64];
-	unsigned a, b, d;
-	int used = 0;
-	struct bytes r = c->row.now.reply;
-	const char *fallback = c->report == REPORT_RELAYED ? "2.0.0" : c->report == REPORT_DELAYED ? "4.0.0" : "5.0.0";
-	snprintf(line, sizeof(line), "%.*s", (int)r.n, (const char *)r.p);
-	const char *p = line;
-	if (strspn(p, "0123456789") == 3 && p[3] == ' ')
-		p += 4;
-	if (c->status != NULL)
-		snprintf(out, 12, "%s", c->status);
-	else if (sscanf(p, "%1u.%3u.%3u%n", &a, &b, &d, &used) == 3 && used > 0)
-		snprintf(out, 12, "%u.%u.%u", a, b, d);
-	else
-		snprintf(out, 12, "%s", fallback);
+	int code;
+	change_codes(c->row.now.reply, c->status, &code, out);
+	if (out[0] == '\0')
+		snprintf(out, CHANGE_STATUS_SIZE, "%s",
+			 c->report == REPORT_RELAYED   ? "2.0.0"
+			 : c->report == REPORT_DELAYED ? "4.0.0"
+						       : "5.0.0");
 	/* What expired or failed is reported as permanent, whatever the last reply said. */
 	if (c->report == REPORT_FAILED || c->report == REPORT_EXPIRED)
 		out[0] = '5';

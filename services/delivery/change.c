@@ -4,6 +4,9 @@
  */
 #include "change.h"
 
+#include <stdio.h>
+#include <string.h>
+
 #include "bounce.h"
 
 void
@@ -14,6 +17,28 @@ change_init(struct change *c, const struct store_message *m, const struct store_
 	    .message = m,
 	    .actor = bytes_str("system"),
 	};
+}
+
+void
+change_codes(struct bytes reply, const char *status, int *code_r, char status_r[CHANGE_STATUS_SIZE])
+{
+	char line[64];
+	unsigned code = 0, class, b, d;
+	int used = 0;
+	snprintf(line, sizeof(line), "%.*s", (int)reply.n, (const char *)reply.p);
+	const char *p = line;
+	if (strspn(p, "0123456789") == 3 && (p[3] == ' ' || p[3] == '\0')) {
+		code = (unsigned)((p[0] - '0') * 100 + (p[1] - '0') * 10 + p[2] - '0');
+		p += p[3] == ' ' ? 4 : 3;
+	}
+	*code_r = code >= 200 && code <= 599 ? (int)code : 0;
+	if (status != NULL)
+		snprintf(status_r, CHANGE_STATUS_SIZE, "%s", status);
+	else if (sscanf(p, "%1u.%3u.%3u%n", &class, &b, &d, &used) == 3 && (p[used] == ' ' || p[used] == '\0') &&
+		 (class == 2 || class == 4 || class == 5)) /* else it may be an IP address */
+		snprintf(status_r, CHANGE_STATUS_SIZE, "%u.%u.%u", class, b, d);
+	else
+		status_r[0] = '\0';
 }
 
 bool

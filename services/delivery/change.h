@@ -26,6 +26,12 @@ void change_init(struct change *c, const struct store_message *m, const struct s
 /* Take the event: state and version move. False: the table has no such move. */
 bool change_step(struct change *c, enum leg_event v, enum leg_who who, int64_t now_us) MUST_CHECK;
 
+/* What may be told of a reply without its text, which quotes addresses: "550 5.1.1 text" and "5.6.7 text" are taken
+ * apart. status: what it is whatever the reply says; NULL: nothing. *code_r: 0 if there is none; status_r: "" if there
+ * is none. */
+#define CHANGE_STATUS_SIZE 12
+void change_codes(struct bytes reply, const char *status, int *code_r, char status_r[CHANGE_STATUS_SIZE]);
+
 struct content;
 /* Make the changes, record and report those that were made. The caller commits. */
 enum rc changes_apply(struct db_tx *tx, struct content *content, const struct uuid *tenant,

@@ -115,6 +115,51 @@ outcomes(void **state)
 	arena_free(&a);
 }
 
+/* What events show of a reply is never its text. */
+static void
+codes(void **state)
+{
+	static const struct {
+		const char *reply, *given;
+		int code;
+		const char *status;
+	} rows[] = {
+	    {"550 5.1.1 <taro@x.test>: no such user", NULL, 550, "5.1.1"},
+	    {"250 2.0.0 taken", NULL, 250, "2.0.0"},
+	    {"451 later", NULL, 451, ""},
+	    {"554", NULL, 554, ""},
+	    {"5.6.7 no internationalised mail", "5.6.7", 0, "5.6.7"},
+	    {"5.6.7 no internationalised mail", NULL, 0, "5.6.7"},
+	    {"timeout", "4.4.2", 0, "4.4.2"},
+	    {"5500 5.1.1 x", NULL, 0, ""},
+	    {"999 x", NULL, 0, ""},
+	    {"550 5.taro@x.test", NULL, 550, ""},
+	    {"550 5.7.123456 x", NULL, 550, ""},
+	    {"5.2.3.4 refused", NULL, 0, ""},
+	    {"192.0.2.1 refused", NULL, 0, ""},
+	    {"", NULL, 0, ""},
+	};
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char status[CHANGE_STATUS_SIZE];
+		int code;
+		change_codes(bytes_str(rows[i].reply), rows[i].given, &code, status);
+		assert_int_equal(code, rows[i].code);
+		assert_string_equal(status, rows[i].status);
+	}
+	struct store_message m = {.accepted_us = NOW};
+	struct job_leg l = {.leg = {.state = LEG_SENDING, .attempts = 1, .tls = ""},
+			    .event = LEG_ON_DEFER,
+			    .reply = "451 4.2.1 <taro@x.test> later"};
+	struct job j = {.message = &m, .legs = &l, .n_legs = 1};
+	struct change c;
+	struct arena *a = arena_new();
+	results_change(&cfg, &j, &l, NOW, a, &c);
+	assert_true(bytes_eq(c.detail, bytes_str("{\"code\":451,\"status\":\"4.2.1\","
+						 "\"reply\":\"451 4.2.1 <taro@x.test> later\","
+						 "\"next\":\"2026-11-22T03:53:10.000000Z\"}")));
+	arena_free(&a);
+}
+
 static void
 reports(void **state)
 {
@@ -389,7 +434,7 @@ main(void)
 	    cmocka_unit_test(due),	cmocka_unit_test(outcomes),	 cmocka_unit_test(reports),
 	    cmocka_unit_test(fairness), cmocka_unit_test(host_and_port), cmocka_unit_test(configuration),
 	    cmocka_unit_test(reach),	cmocka_unit_test(targets),	 cmocka_unit_test(rounds),
-	    cmocka_unit_test(the_end),	cmocka_unit_test(parked),
+	    cmocka_unit_test(the_end),	cmocka_unit_test(parked),	 cmocka_unit_test(codes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -45,17 +45,28 @@ add_text(struct buf *b, const char *key, const char *value)
 	buf_add_json(b, bytes_str(value));
 }
 
+/* The codes are what events show of the reply (proto/actions.tsv): its text is the other server's and stays here. */
 static struct bytes
-detail_of(const struct job *j, const struct job_leg *l, struct arena *a)
+detail_of(const struct job *j, const struct job_leg *l, const struct change *c, struct arena *a)
 {
+	char status[CHANGE_STATUS_SIZE], next[CLOCK_RFC3339_SIZE];
 	struct buf b;
+	int code;
 	buf_init(&b, 0);
+	change_codes(bytes_str(l->reply), l->status, &code, status);
 	buf_add_str(&b, "{");
+	if (code != 0)
+		buf_addf(&b, "\"code\":%d", code);
+	add_text(&b, "status", status);
 	add_text(&b, "reply", l->reply);
 	add_text(&b, "remote", j->remote);
 	add_text(&b, "tls", j->tls);
 	if (l->event == LEG_ON_ACCEPT)
 		add_text(&b, "dkim", j->signers);
+	if (l->event == LEG_ON_DEFER) {
+		clock_rfc3339(c->row.now.due_us, next);
+		add_text(&b, "next", next);
+	}
 	if (l->leg.possible_duplicate)
 		buf_addf(&b, "%s\"possible_duplicate\":true", b.n > 1 ? "," : "");
 	buf_add_str(&b, "}");
@@ -107,7 +118,6 @@ results_change(const struct delivery_config *cfg, const struct job *j, const str
 	now->remote = bytes_str(j->remote);
 	now->tls = j->tls;
 	c->status = l->status;
-	c->detail = detail_of(j, l, a);
 	switch (l->event) {
 	case LEG_ON_ACCEPT:
 		c->action = "recipient.delivered";
@@ -138,6 +148,7 @@ results_change(const struct delivery_config *cfg, const struct job *j, const str
 		c->row.due_us = now_us;
 		break;
 	}
+	c->detail = detail_of(j, l, c, a);
 }
 
 /* --- committing -------------------------------------------------------------------------------------------- */

@@ -97,7 +97,8 @@ schedule_decide(const struct delivery_config *cfg, const struct store_picked *p,
 	if (now->attempts > 0 && now_us >= end && !last) {
 		if (change_step(c, LEG_ON_EXPIRE, LEG_BY_SCHEDULER, now_us)) {
 			c->action = "recipient.expired";
-			c->detail = bytes_str("{\"reason\":\"not delivered in the time allowed\"}");
+			c->detail =
+			    bytes_str("{\"reason\":\"not delivered in the time allowed\",\"status\":\"5.4.7\"}");
 			c->report = REPORT_EXPIRED;
 			c->status = "4.4.7";
 		}

@@ -185,6 +185,50 @@ def test_a_mail_and_its_trace(site, tenant):
         assert b"sink.example" not in first.body  # thin: who it went to is asked for, with a permission
 
 
+def test_events_are_thin(site, tenant):
+    """Ids, numbers, states: what people and other servers wrote, and whom it is about by name, stays on the record."""
+    words = {w: f"{w}{secrets.token_hex(6)}" for w in ("login", "display", "mailbox", "key", "role", "group", "reason")}
+    to, later = f"{words['mailbox']}@sink.example", f"later-{words['mailbox']}@sink.example"
+
+    def verdict(stage, value):
+        if stage != "rcpt" or words["mailbox"] not in value:
+            return None
+        return f"451 4.2.1 <{later}> greylisted" if "later-" in value else f"550 5.1.1 <{to}>: no such user, {value}"
+
+    def found(kind):
+        return [c.payload["data"] for c in hook.took() if c.payload["type"] == kind]
+
+    with Receiver(verdict) as receiver, Hook() as hook:
+        tenant.route("outbound", receiver.address)
+        Webhook(tenant, hook.url(), types=[])
+        assert tenant.send(tenant.mail(to), to, later, "good@sink.example")[0] == 250
+        person = tenant.api("POST", "/v1/users", {"login": words["login"], "display_name": words["display"], "addresses": []})["id"]
+        key = tenant.api("POST", "/v1/keys", {"kind": "api_key", "name": words["key"], "permissions": ["message.read"]})["id"]
+        new = tenant.api("POST", f"/v1/keys/{key}/rotate", {})["id"]
+        tenant.api("PUT", f"/v1/roles/{words['role']}", {"permissions": ["message.read"], "description": words["display"]})
+        tenant.api("PUT", f"/v1/users/{person}/access", {"roles": [words["role"]], "exceptions": []})
+        tenant.api("PUT", f"/v1/groups/{words['group']}", {"members": [words["login"]], "roles": [words["role"]]})
+        tenant.put_policy(policy("hold", 3600))
+        assert tenant.send(tenant.mail(to), to)[0] == 250
+        held = wait_for("the hold", lambda: tenant.api("GET", "/v1/holds")["messages"])[0]["id"]
+        tenant.api("POST", f"/v1/messages/{held}/discard", {"reason": words["reason"]})
+        for kind in ("recipient.bounced", "recipient.deferred", "recipient.delivered", "recipient.discarded", "user.created", "key.created",
+                     "key.rotated", "role.changed", "user.access_changed", "group.changed"):
+            wait_for(kind, lambda: found(kind), 60)
+        bounced, deferred, delivered = (found(f"recipient.{state}")[0] for state in ("bounced", "deferred", "delivered"))
+        assert bounced.items() >= {"recipient": 0, "code": 550, "status": "5.1.1"}.items()
+        assert deferred.items() >= {"recipient": 1, "code": 451, "status": "4.2.1"}.items() and deferred["next"].endswith("Z")
+        assert delivered.items() >= {"recipient": 2, "code": 250}.items()
+        assert found("user.created")[0] == {"user": person} and found("key.rotated")[0] == {"key": key, "new_key": new}
+        assert found("recipient.discarded")[0] == {"message": held, "recipient": 0, "by": "operator"}
+        said = [c.body.decode() for c in hook.took()]
+        for word in [*words.values(), "sink.example", "no such user", "greylisted"]:
+            assert not [body for body in said if word in body], word
+        # Who may read the record finds the whole reply there.
+        entry = tenant.api("GET", f"/v1/audit/entries?action=recipient.bounced&subject={bounced['message']}")["entries"][0]
+        assert f"<{to}>: no such user" in entry["detail"]["reply"] and entry["detail"]["code"] == 550
+
+
 # --- must show 6: slow, wrong, gone ---------------------------------------------------------------------------------
 def test_slow_wrong_gone_and_back(site, tenant):
     """Every event arrives once it is back, in the order of the record, and nothing of another tenant waits for it."""

@@ -78,11 +78,11 @@ def test_webhooks_reach_the_local_receiver(site, admin):
         assert f":{port}" in listening.process.stderr.readline()
         assert "taken   " in admin("webhook", "test", made["id"])
         login = f"w{secrets.token_hex(4)}@hooks.example"
-        admin("user", "create", login)
+        person = json.loads(admin("user", "create", login, "--json"))["id"]
 
         def about():
             """What was heard of this person; the tenant's making may still be on its way."""
-            return [e for e in map(json.loads, listening.lines) if e["body"]["data"].get("login") == login]
+            return [e for e in map(json.loads, listening.lines) if e["body"]["data"].get("user") == person]
         ident = wait_for("the event", about, 60)[0]["id"]
         wait_for("its attempt", lambda: ident in admin("webhook", "attempts", made["id"]))
         admin("webhook", "replay", made["id"], "--event", ident)
