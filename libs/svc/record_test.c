@@ -19,6 +19,7 @@ static struct svc svc = {.name = "delivery"};
 static struct actor_signer *signer;
 static char private_pem[80], public_pem[80];
 static enum rc answer; /* of the handler */
+static bool unchanged;
 
 static int
 setup(void **state)
@@ -58,6 +59,8 @@ handler(const struct svc_request *r, struct buf *reply, struct err *e)
 {
 	if (answer != RC_OK)
 		return err_set(e, answer, "as the test wants it");
+	if (unchanged)
+		svc_record_unchanged(r);
 	buf_add_str(reply, "secret answer");
 	return RC_OK;
 }
@@ -200,6 +203,14 @@ changes_are_recorded_when_they_fail(void **state)
 	assert_string_equal(last_entry(&a.tenant),
 			    expected(1, &a, "delivery.release", "conflict", &a.tenant,
 				     "{\"asked\":{\"reason\":{\"octets\":26}},\"why\":\"as the test wants it\"}"));
+	/* So is a change that changed nothing: it was asked for, permitted and answered. */
+	unchanged = true;
+	assert_int_equal(call(RPC_DELIVERY_RELEASE, &a, &act.base, RC_OK, &e, &answered), RC_OK);
+	unchanged = false;
+	assert_true(answered);
+	assert_string_equal(last_entry(&a.tenant),
+			    expected(2, &a, "delivery.release", "ok", &a.tenant,
+				     "{\"asked\":{\"reason\":{\"octets\":26}},\"unchanged\":true}"));
 }
 
 static void

@@ -5,7 +5,7 @@
  *
  *	record	ok			refused (denied, invalid, not found, conflict, limit, internal)
  *	read	recorded		recorded
- *	change	by its own commit	recorded; so is an answer that was given a second time
+ *	change	by its own commit	recorded; so is an answer that was given a second time, and what changed nothing
  *	none	not			denials only
  *
  * RC_RETRY is no result: nothing was told and nothing was done, so nothing is recorded, and what cannot be recorded
@@ -54,6 +54,13 @@ svc_record_detail(const struct svc_request *r, struct bytes detail)
 		r->note->detail = arena_bytes(r->in->arena, detail);
 }
 
+void
+svc_record_unchanged(const struct svc_request *r)
+{
+	if (r->note != NULL)
+		r->note->unchanged = true;
+}
+
 const char *
 svc_actor_text(const struct actor *actor, struct arena *a)
 {
@@ -74,7 +81,7 @@ is_recorded(const struct subject_rpc *rule, const struct svc_note *note, enum rc
 	case SUBJECT_RECORD_READ:
 		return true;
 	case SUBJECT_RECORD_CHANGE:
-		return rc != RC_OK || note->replayed;
+		return rc != RC_OK || note->replayed || note->unchanged;
 	case SUBJECT_RECORD_NONE:
 		break;
 	}
@@ -90,6 +97,8 @@ detail_of(const struct svc_request *r, struct bytes asked, enum rc rc, const str
 	buf_add_bytes(&b, asked);
 	if (r->note->replayed)
 		buf_add_str(&b, ",\"replayed\":true");
+	if (r->note->unchanged && rc == RC_OK)
+		buf_add_str(&b, ",\"unchanged\":true");
 	if (rc != RC_OK) {
 		buf_add_str(&b, ",\"why\":");
 		buf_add_json(&b, bytes_str(e->text));

@@ -59,6 +59,9 @@ struct svc_endpoint {
  * asked for, never words of a search or a secret; copied. */
 void svc_record_subject(const struct svc_request *r, const struct uuid *subject);
 void svc_record_detail(const struct svc_request *r, struct bytes detail);
+/* A change that succeeds and changes nothing has no intent of its own: say so, and it is recorded like a read. What was
+ * asked for and answered is on the record then, too. */
+void svc_record_unchanged(const struct svc_request *r);
 
 /* Who acted, as every intent says it: the account's id; a key without a person: its name. */
 const char *svc_actor_text(const struct actor *actor, struct arena *a);

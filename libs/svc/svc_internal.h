@@ -21,7 +21,7 @@ extern struct metric *const request_metrics[]; /* NULL-terminated */
 
 /* What a handler said about its request while it ran. */
 struct svc_note {
-	bool has_subject, replayed, stored;
+	bool has_subject, replayed, stored, unchanged;
 	struct uuid subject;
 	struct bytes detail;
 };

@@ -169,6 +169,8 @@ set_access(struct change *c, const struct wish *w, struct buf *reply, struct err
 		rc = write_access(c, w, &v, e);
 		if (rc == RC_OK)
 			rc = store_get_view(&c->t, &w->id, NULL, &v, e);
+	} else if (rc == RC_OK) {
+		svc_record_unchanged(c->r);
 	}
 	if (rc != RC_OK)
 		return rc;

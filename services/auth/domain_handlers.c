@@ -102,6 +102,8 @@ auth_handle_domain_add(const struct svc_request *r, struct buf *reply, struct er
 		return rc;
 	if (changed || proven_now)
 		auth_directory_changed(r, &tenant);
+	else
+		svc_record_unchanged(r);
 	p.proven = d.proven;
 	if (internal && !d.proven) {
 		p.txt_name = arena_printf(r->in->arena, "%s%s", PROOF_LABEL, name);

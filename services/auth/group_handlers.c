@@ -132,6 +132,8 @@ put_group(struct change *c, const Sekisho__Auth__GroupPutRequest *q, struct stor
 	if (!same) {
 		to->version++;
 		rc = write_group(c, to, now != NULL, e);
+	} else {
+		svc_record_unchanged(c->r);
 	}
 	p.group = wire_group(to, c->t.a);
 	p.created = now == NULL;

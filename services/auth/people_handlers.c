@@ -338,6 +338,8 @@ update_user(struct change *c, const struct update *u, struct buf *reply, struct 
 		rc = change_check_version(u->q->if_version, v.version, e);
 	if (rc == RC_OK)
 		rc = apply(c, u, &v, &changed, e);
+	if (rc == RC_OK && !changed)
+		svc_record_unchanged(c->r);
 	if (rc == RC_OK && changed)
 		rc = change_keep_way_in(c, e);
 	if (rc == RC_OK && changed)

@@ -72,6 +72,8 @@ put_role(struct change *c, const Sekisho__Auth__RolePutRequest *q, struct store_
 					  e);
 		if (rc == RC_OK)
 			rc = change_keep_way_in(c, e);
+	} else {
+		svc_record_unchanged(c->r);
 	}
 	p.role = wire_role(to, c->t.a);
 	p.created = !there;

@@ -128,6 +128,8 @@ update_tenant(struct change *c, const Sekisho__Auth__TenantUpdateRequest *q, boo
 	if (*changed_r) {
 		to.version++;
 		rc = store_set_tenant(&c->t, &to, e);
+	} else {
+		svc_record_unchanged(c->r);
 	}
 	p.tenant = wire_tenant(&to, c->t.a);
 	return rc == RC_OK ? wire_encode(&p, reply, e) : rc;

@@ -280,8 +280,11 @@ def test_changes_are_on_the_record(site, tenant):
     mine = [e for e in entries(site, tenant, "user.access_changed") if e[3] == person.id]
     me = tenant.api("GET", "/v1/me")["account"]
     assert mine == [("ok", me, "127.0.0.1", person.id)]
-    person.access(["operator"])  # nothing changes: nothing is recorded
+    person.access(["operator"])  # nothing changes: recorded as what was asked for
+    person.update()
     assert len([e for e in entries(site, tenant, "user.access_changed") if e[3] == person.id]) == 1
+    for action in ("auth.user_access", "auth.user_update"):
+        assert [e for e in entries(site, tenant, action) if e[3] == person.id] == [("ok", me, "127.0.0.1", person.id)], action
     assert status(person.api, "POST", "/v1/users", {"login": "x", "display_name": "", "addresses": []}) == 403
     assert ("denied", person.id, "127.0.0.1") in {e[:3] for e in entries(site, tenant, "auth.user_create")}
 
