@@ -44,7 +44,8 @@ help_all(void)
 	}
 	puts("\nEverywhere:");
 	help_options(cli_globals);
-	puts("\nReads SEKISHO_URL, SEKISHO_CA and SEKISHO_API_KEY from the environment or ./run/sekisho.env.\n"
+	puts("\nReads SEKISHO_URL, SEKISHO_CA and SEKISHO_API_KEY from the environment, or all of them from\n"
+	     "./run/sekisho.env, which is not read if SEKISHO_URL or SEKISHO_API_KEY is set.\n"
 	     "Exit codes:");
 	for (const struct cli_exit_code *x = cli_exits; x->meaning != NULL; x++)
 		printf("  %d  %s\n", x->code, x->meaning);

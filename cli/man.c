@@ -150,7 +150,9 @@ foot(struct cli *c, FILE *to, const struct cli_command *k)
 		line(to, "", *e);
 		fputs(".fi\n", to);
 	}
-	fputs(".SH ENVIRONMENT\nWhat is not set is read from ./run/sekisho.env if it is there.\n", to);
+	fputs(".SH ENVIRONMENT\nUnless the URL or the key is set, the first three are read from ./run/sekisho.env if "
+	      "it is there.\n",
+	      to);
 	for (size_t i = 0; i < sizeof(environment) / sizeof(environment[0]); i++) {
 		line(to, ".TP\n", environment[i].name);
 		line(to, "", environment[i].what);

@@ -1,4 +1,7 @@
-/* SPDX-License-Identifier: MIT */
+/* SPDX-License-Identifier: MIT
+ *
+ * Where the API is, who vouches for it, and the key: from the environment or a file.
+ */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -61,19 +64,24 @@ take_environment(struct cli *c)
 	c->key = key != NULL ? key : c->key;
 }
 
+/* The folder may be a stranger's: its file is taken whole or not at all, so that it neither gets a key of the
+ * environment sent to its URL nor vouches for another's. A file that is named by --env is meant. */
 bool
 cli_settings_load(struct cli *c, const char **why_r)
 {
 	const char *named = c->args.env_file;
+	bool set = getenv("SEKISHO_URL") != NULL || getenv("SEKISHO_API_KEY") != NULL;
 	c->url = c->ca = c->key = "";
 	if (named != NULL)
 		take_environment(c);
-	if (!load_file(c, named != NULL ? named : DEFAULT_FILE, named != NULL, why_r))
+	if ((named != NULL || !set) && !load_file(c, named != NULL ? named : DEFAULT_FILE, named != NULL, why_r))
 		return false;
 	if (named == NULL)
 		take_environment(c);
 	if (c->url[0] != '\0')
 		return true;
-	*why_r = "SEKISHO_URL is not set (environment, --env FILE or ./" DEFAULT_FILE ")";
+	*why_r = set && named == NULL ? "SEKISHO_URL is not set, and ./" DEFAULT_FILE
+					" is not read beside SEKISHO_API_KEY of the environment"
+				      : "SEKISHO_URL is not set (environment, --env FILE or ./" DEFAULT_FILE ")";
 	return false;
 }

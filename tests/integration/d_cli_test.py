@@ -127,9 +127,19 @@ def test_default_file_and_environment(site, tmp_path, tenant):
     (tmp_path / "run/sekisho.env").write_text(f"SEKISHO_URL={site.url}\nSEKISHO_CA={site.stack.ca}\nSEKISHO_API_KEY={tenant.key}\n")
     run = subprocess.run([SEKISHO, "queue"], cwd=tmp_path, env={"PATH": os.environ["PATH"]}, capture_output=True, timeout=60)
     assert run.returncode == 0, run.stderr
-    run = subprocess.run([SEKISHO, "queue"], cwd=tmp_path, env={"PATH": os.environ["PATH"], "SEKISHO_API_KEY": "wrong"},
-                         capture_output=True, timeout=60)
-    assert run.returncode == 1 and b"unauthorized" in run.stderr
+
+    def queue(**env):
+        run = subprocess.run([SEKISHO, "queue"], cwd=tmp_path, env={"PATH": os.environ["PATH"]} | env, capture_output=True, timeout=60)
+        return run.returncode, run.stderr
+    # The folder may be a stranger's: its URL gets no key of the environment, its CA vouches for no URL of it.
+    code, words = queue(SEKISHO_API_KEY=tenant.key)
+    assert code == 2 and b"sekisho.env is not read" in words, words
+    assert queue(SEKISHO_API_KEY=tenant.key, SEKISHO_URL=site.url)[0] == 3, "a certificate that nobody vouches for"
+    code, words = queue(SEKISHO_URL=site.url, SEKISHO_CA=str(site.stack.ca))
+    assert code == 1 and b"unauthorized" in words, words
+    assert queue(SEKISHO_CA=str(tmp_path / "none"))[0] != 0
+    code, words = queue(SEKISHO_API_KEY="wrong", SEKISHO_URL=site.url, SEKISHO_CA=str(site.stack.ca))
+    assert code == 1 and b"unauthorized" in words, words
 
 
 def held(admin, ident):
