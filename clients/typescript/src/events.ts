@@ -20,16 +20,18 @@ const MAX = 1024 * 1024;
 
 interface Raw {
   id: string | undefined;
-  data: string;
+  /** undefined: no event, only the id moved on. */
+  data: string | undefined;
 }
 
-/** Events of one answer. Lines end in CR, LF or CRLF; what is cut off at the end is no event. */
+/** Blocks of one answer that have data or an id. Lines end in CR, LF or CRLF; what is cut off at the end is no block. */
 export async function* parseEvents(body: ReadableStream<Uint8Array>): AsyncGenerator<Raw, void, undefined> {
   const text = new TextDecoder();
   const reader = body.getReader();
   let rest = "";
   let size = 0;
   let id: string | undefined;
+  let moved = false;
   let data: string[] = [];
   try {
     for (;;) {
@@ -41,7 +43,8 @@ export async function* parseEvents(body: ReadableStream<Uint8Array>): AsyncGener
       if (rest.length > MAX) throw new RangeError("a line of the event stream is too long");
       for (const line of lines) {
         if (line === "") {
-          if (data.length > 0) yield { id, data: data.join("\n") };
+          if (data.length > 0 || moved) yield { id, data: data.length > 0 ? data.join("\n") : undefined };
+          moved = false;
           data = [];
           size = 0;
           continue;
@@ -49,7 +52,7 @@ export async function* parseEvents(body: ReadableStream<Uint8Array>): AsyncGener
         const colon = line.indexOf(":");
         const name = colon < 0 ? line : line.slice(0, colon);
         const field = colon < 0 ? "" : line.slice(colon + (line[colon + 1] === " " ? 2 : 1));
-        if (name === "id" && !field.includes("\0")) id = field;
+        if (name === "id" && !field.includes("\0")) [id, moved] = [field, true];
         if (name !== "data") continue;
         size += field.length + 1;
         if (size > MAX) throw new RangeError("an event is too long");
@@ -86,9 +89,10 @@ export async function* events(api: Api, options: EventsOptions = {}): AsyncGener
     let why: unknown;
     try {
       for await (const raw of parseEvents(await open(api, last, options))) {
-        failures = 0;
+        if (raw.id !== last || raw.data !== undefined) failures = 0;
+        // An id comes alone at the beginning and where nothing was of the types asked for: what follows it may not be lost.
         last = raw.id ?? last;
-        yield JSON.parse(raw.data) as SekishoEvent;
+        if (raw.data !== undefined) yield JSON.parse(raw.data) as SekishoEvent;
       }
     } catch (e) {
       if (options.signal?.aborted) return;

@@ -86,7 +86,8 @@ test("events come out the same, however they are cut", async () => {
     const got = [];
     const pieces = text.match(new RegExp(`[^]{1,${n}}`, "gu")) ?? [];
     for await (const e of parseEvents(stream(...pieces))) got.push(e);
-    assert.deepEqual(got, [{ id: "7", data: '{"a":\n1}' }, { id: "8", data: "関所" }], `pieces of ${n}`);
+    const want = [{ id: "7", data: '{"a":\n1}' }, { id: "8", data: undefined }, { id: "8", data: "関所" }];
+    assert.deepEqual(got, want, `pieces of ${n}`);
   }
 });
 
@@ -109,6 +110,16 @@ test("events resume behind the last one", async () => {
   assert.deepEqual(got.map((e) => e.position), [1, 2, 3, 4]);
   assert.deepEqual(seen.map((r) => r.headers.get("last-event-id")), ["0", "2", "2", "2"]);
   assert.equal(new URL(seen[0]?.url ?? "").search, "?types=a%2Cb");
+});
+
+test("events from now on are resumed although none came", async () => {
+  const answer = (...pieces: string[]): Answer => () => new Response(stream(...pieces), { status: 200 });
+  const { api, seen } = scripted(answer("id: 41\n\n"), lost, answer("id: 41\n\n", "id: 57\n\n", "id: 60\nda"), answer('id: 58\ndata: {"position":58}\n\n'));
+  for await (const e of events(api, { firstPauseMs: 1 })) {
+    assert.equal(e.position, 58);
+    break;
+  }
+  assert.deepEqual(seen.map((r) => r.headers.get("last-event-id")), [null, "41", "41", "57"]);
 });
 
 test("events end when the key does", async () => {
