@@ -10,7 +10,7 @@ from lib import site as sites
 
 DOCUMENT = yaml.safe_load((sites.ROOT / "docs/openapi.yaml").read_text())
 METHODS = ("get", "put", "post", "delete", "patch", "head", "options", "trace")
-ROW = re.compile(r'\{"(\w+)",\s*API_(\w+),\s*"([^"]+)",\s*API_BODY_(\w+),\s*([\w| ]+),\s*(\w+),\s*(\w+),\s*op_\w+\}')
+ROW = re.compile(r'\{"(\w+)",\s*API_(\w+),\s*"([^"]+)",\s*API_BODY_(\w+),\s*([\w| ]+),\s*(\w+),\s*(\w+),\s*op_\w+(?:, submit_admit)?\}')
 CODE = re.compile(r'\{"(\w+)", (\d{3}), "([^"]+)"\}')
 FLAGS = {"CHANGE": {"API_IF_MATCH"}, "UPSERT": {"API_IF_MATCH", "API_IF_NEW"}, "0": set()}
 
@@ -25,7 +25,7 @@ def table():
         assert ident not in rows, ident
         flags = set().union(*(FLAGS.get(f.strip(), {f.strip()}) for f in flags.split("|")))
         rows[ident] = (method.lower(), path, body, flags, audiences != "NULL", set(lists.get(query, [])))
-    assert len(rows) == len(re.findall(r"\bop_\w+\}", source)), "a row of the table was not understood"
+    assert len(rows) == len(re.findall(r"\bop_\w+(?:, submit_admit)?\}", source)), "a row of the table was not understood"
     return rows
 
 
