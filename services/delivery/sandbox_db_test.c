@@ -9,14 +9,16 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "content/content.h"
 #include "core/clock.h"
+#include "facts_read.h"
 #include "store.h"
 
-#define MS     5000
+#define MS     20000
 #define SECOND INT64_C(1000000)
 static struct db_pool *pool;
 static struct uuid tenant, other;
@@ -265,6 +267,79 @@ bodies_cannot_be_deleted(void **state)
 	assert_int_equal(chunks(&id), 4);
 }
 
+/* --- facts --------------------------------------------------------------------------------------------------- */
+#define FACTS	   50
+#define FACTS_TEXT (500 * 1024)
+
+struct seen {
+	size_t n, most;
+};
+
+static enum rc
+look(void *ctx, size_t i, const struct facts *f, struct arena *scratch, struct err *e)
+{
+	struct seen *s = ctx;
+	char subject[20];
+	assert_int_equal(i, s->n++);
+	snprintf(subject, sizeof(subject), "subject %zu", i);
+	if (i == 1)
+		assert_null(f); /* there are none */
+	else
+		assert_string_equal(f->subject, subject);
+	s->most = arena_used(scratch) > s->most ? arena_used(scratch) : s->most;
+	return RC_OK;
+}
+
+/* Of fifty mails with long texts a few are in memory at once, whatever is asked for. */
+static void
+facts_a_few_at_a_time(void **state)
+{
+	char kek[] = "/tmp/sekisho-sandbox-XXXXXX", *text = malloc(FACTS_TEXT + 1);
+	struct content *content = NULL;
+	struct uuid ids[FACTS];
+	uint64_t sizes[FACTS];
+	struct seen seen = {0};
+	int fd = mkstemp(kek);
+	assert_int_equal(write(fd, "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff\n", 65), 65);
+	close(fd);
+	assert_int_equal(content_open(kek, pool, &content, &err), RC_OK);
+	uint64_t random = 88172645463325252; /* so that it does not compress to nothing */
+	for (size_t i = 0; i < FACTS_TEXT; i++) {
+		random = random * 6364136223846793005 + 1442695040888963407;
+		text[i] = (char)('a' + (random >> 33) % 26);
+	}
+	text[FACTS_TEXT] = '\0';
+	for (size_t i = 0; i < FACTS; i++) {
+		char subject[20];
+		struct facts f = {.subject = subject, .text = text, .size = FACTS_ENCODED_MAX};
+		struct content_sealed *sealed = NULL;
+		struct buf b;
+		ids[i] = uuid_v7(clock_wall_us());
+		sizes[i] = FACTS_ENCODED_MAX;
+		if (i == 1)
+			continue;
+		snprintf(subject, sizeof(subject), "subject %zu", i);
+		buf_init(&b, 0);
+		assert_int_equal(facts_encode(&f, &b, &err), RC_OK);
+		const struct content_item item = {CONTENT_FACTS, buf_bytes(&b)};
+		assert_int_equal(content_seal(content, &tenant, &ids[i], &item, 1, &sealed, &err), RC_OK);
+		struct db_tx *tx = begin(&tenant);
+		assert_int_equal(content_put_sealed(tx, sealed, &err), RC_OK);
+		commit(tx);
+		content_sealed_free(&sealed);
+		buf_done(&b);
+	}
+	struct db_tx *tx = begin(&tenant);
+	if (facts_read(content, tx, &tenant, ids, sizes, FACTS, look, &seen, &err) != RC_OK)
+		fail_msg("%s", err.text);
+	db_end(&tx);
+	assert_int_equal(seen.n, FACTS);
+	assert_in_range(seen.most, FACTS_TEXT, FACTS_READ_OCTETS);
+	content_free(&content);
+	unlink(kek);
+	free(text);
+}
+
 static void
 notices_once(void **state)
 {
@@ -292,7 +367,7 @@ main(void)
 	    cmocka_unit_test(routes_have_versions), cmocka_unit_test(settings_have_versions),
 	    cmocka_unit_test(a_kind_stays),	    cmocka_unit_test(a_kind_cannot_be_changed),
 	    cmocka_unit_test(the_sink_keeps_once),  cmocka_unit_test(bodies_cannot_be_deleted),
-	    cmocka_unit_test(notices_once),
+	    cmocka_unit_test(notices_once),	    cmocka_unit_test(facts_a_few_at_a_time),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -5,7 +5,7 @@
 #include "handlers.h"
 
 #include "codec.h"
-#include "mail/facts.h"
+#include "facts_read.h"
 
 #define LIMIT_DEFAULT 50
 #define LIMIT_MAX     200
@@ -14,10 +14,9 @@
 static const char BAD[] = "request does not decode, or is of no tenant";
 
 static Sekisho__Delivery__SandboxMail *
-mail(const struct store_sandbox_mail *m, struct bytes facts, struct arena *a)
+mail(const struct store_sandbox_mail *m, const char *subject, struct arena *a)
 {
 	Sekisho__Delivery__SandboxMail *out = arena_new_array(a, Sekisho__Delivery__SandboxMail, 1);
-	struct facts *f = NULL;
 	size_t n = 1;
 	sekisho__delivery__sandbox_mail__init(out);
 	out->id = (ProtobufCBinaryData){sizeof(m->id.b), (uint8_t *)(uintptr_t)m->id.b};
@@ -25,8 +24,7 @@ mail(const struct store_sandbox_mail *m, struct bytes facts, struct arena *a)
 	out->at_us = m->at_us;
 	out->mail_from = (ProtobufCBinaryData){m->mail_from.n, (uint8_t *)(uintptr_t)m->mail_from.p};
 	out->size = m->size;
-	if (facts.p != NULL && facts_decode(facts, a, &f, NULL) == RC_OK)
-		out->subject = arena_strdup(a, f->subject);
+	out->subject = (char *)(uintptr_t)subject;
 	for (size_t i = 0; i < m->recipients.n; i++)
 		n += m->recipients.p[i] == '\n';
 	out->recipients = arena_new_array(a, ProtobufCBinaryData, n);
@@ -40,6 +38,36 @@ mail(const struct store_sandbox_mail *m, struct bytes facts, struct arena *a)
 	return out;
 }
 
+struct subjects {
+	const char **v;
+	struct arena *a;
+};
+
+static enum rc
+take_subject(void *ctx, size_t i, const struct facts *facts, struct arena *scratch, struct err *e)
+{
+	struct subjects *s = ctx;
+	s->v[i] = facts != NULL ? arena_strdup(s->a, facts->subject) : "";
+	return RC_OK;
+}
+
+/* Of each mail's message. */
+static enum rc
+subjects(const struct svc_request *r, struct db_tx *tx, const struct store_sandbox_mail *v, size_t n,
+	 const char ***subjects_r, struct err *e)
+{
+	struct arena *a = r->in->arena;
+	struct subjects s = {arena_new_array(a, const char *, n + 1), a};
+	struct uuid *ids = arena_new_array(a, struct uuid, n + 1);
+	uint64_t *sizes = arena_new_array(a, uint64_t, n + 1);
+	for (size_t i = 0; i < n; i++) {
+		ids[i] = v[i].message;
+		sizes[i] = v[i].size;
+	}
+	*subjects_r = s.v;
+	return facts_read(r->svc->content, tx, &r->in->tenant, ids, sizes, n, take_subject, &s, e);
+}
+
 enum rc
 handle_sandbox_list(const struct svc_request *r, struct buf *reply, struct err *e)
 {
@@ -48,6 +76,7 @@ handle_sandbox_list(const struct svc_request *r, struct buf *reply, struct err *
 	struct store_filter f = {0};
 	struct store_sandbox_mail *v = NULL;
 	struct db_tx *tx = NULL;
+	const char **subject = NULL;
 	size_t n = 0;
 	if (q == NULL || !r->in->has_tenant)
 		return err_set(e, q == NULL ? RC_INVALID : RC_DENIED, "%s", BAD);
@@ -60,13 +89,8 @@ handle_sandbox_list(const struct svc_request *r, struct buf *reply, struct err *
 	enum rc rc = db_begin(r->svc->db, &r->in->tenant, r->in->deadline_ms, &tx, e);
 	if (rc == RC_OK)
 		rc = store_sandbox_list(tx, &r->in->tenant, &f, a, &v, &n, e);
-	struct uuid *ids = arena_new_array(a, struct uuid, n);
-	struct bytes *facts = arena_new_array(a, struct bytes, n);
-	for (size_t i = 0; i < n; i++)
-		ids[i] = v[i].message;
-	if (rc == RC_OK && n > 0)
-		rc = content_get_many(r->svc->content, tx, &r->in->tenant, ids, n, CONTENT_FACTS, FACTS_ENCODED_MAX,
-				      facts, NULL, a, e);
+	if (rc == RC_OK)
+		rc = subjects(r, tx, v, n, &subject, e);
 	db_end(&tx);
 	if (rc != RC_OK)
 		return rc;
@@ -75,7 +99,7 @@ handle_sandbox_list(const struct svc_request *r, struct buf *reply, struct err *
 	m.n_mails = n;
 	m.mails = arena_new_array(a, Sekisho__Delivery__SandboxMail *, n);
 	for (size_t i = 0; i < n; i++)
-		m.mails[i] = mail(&v[i], facts[i], a);
+		m.mails[i] = mail(&v[i], subject[i], a);
 	if (n > 0 && n == (size_t)f.limit)
 		uuid_format(&v[n - 1].id, next);
 	m.next_cursor = next;
@@ -85,10 +109,11 @@ handle_sandbox_list(const struct svc_request *r, struct buf *reply, struct err *
 enum rc
 handle_sandbox_get(const struct svc_request *r, struct buf *reply, struct err *e)
 {
-	static const enum content_kind sandbox[] = {CONTENT_SANDBOX}, facts[] = {CONTENT_FACTS};
+	static const enum content_kind sandbox[] = {CONTENT_SANDBOX};
 	struct arena *a = r->in->arena;
 	const Sekisho__Delivery__SandboxGetRequest *q = CODEC_UNPACK(sandbox_get_request, r);
-	struct bytes octets = {0}, facts_of = {0};
+	struct bytes octets = {0};
+	const char **subject = NULL;
 	struct store_sandbox_mail m = {0};
 	struct db_tx *tx = NULL;
 	struct uuid id;
@@ -106,13 +131,12 @@ handle_sandbox_get(const struct svc_request *r, struct buf *reply, struct err *e
 	if (rc == RC_OK && octets.p == NULL)
 		rc = err_set(e, RC_NOT_FOUND, "no such mail in the sandbox");
 	if (rc == RC_OK)
-		rc = content_get(r->svc->content, tx, &r->in->tenant, &m.message, facts, &facts_of, 1,
-				 FACTS_ENCODED_MAX, a, e);
+		rc = subjects(r, tx, &m, 1, &subject, e);
 	db_end(&tx);
 	if (rc != RC_OK)
 		return rc;
 	Sekisho__Delivery__SandboxGetReply out = SEKISHO__DELIVERY__SANDBOX_GET_REPLY__INIT;
-	out.mail = mail(&m, facts_of, a);
+	out.mail = mail(&m, subject[0], a);
 	out.content = (ProtobufCBinaryData){octets.n, (uint8_t *)(uintptr_t)octets.p};
 	return codec_pack(&out.base, reply, e);
 }

@@ -34,8 +34,8 @@ CREATE TABLE ingest.outbox (
 CREATE INDEX outbox_due ON ingest.outbox (next_at);
 GRANT SELECT, INSERT, UPDATE, DELETE ON ingest.outbox TO sekisho_ingest;
 
--- A submission's key, in the commit of its effect; each account has its own. digest covers envelope and message: the same key with another
--- message is an error of the caller.
+-- A submission's key, in the commit of its effect; each account has its own. digest covers envelope and message: the
+-- same key with another message is an error of the caller.
 CREATE TABLE ingest.idempotency (
   tenant uuid NOT NULL,
   account uuid NOT NULL,
