@@ -170,7 +170,8 @@ judge_error(const struct poster *p, CURLcode rc, struct post_answer *a)
 	else if (rc == CURLE_OPERATION_TIMEDOUT)
 		failed(a, POST_TIMEOUT, a->status != 0 ? "timeout in the middle of the answer" : "timeout");
 	else if (rc == CURLE_COULDNT_RESOLVE_HOST)
-		failed(a, POST_RESOLVE, "the name leads nowhere");
+		/* In the words of the guard: else they tell which names our resolver knows. */
+		failed(a, POST_RESOLVE, guard_verdict_str(GUARD_REFUSED));
 	else if (rc == CURLE_COULDNT_CONNECT)
 		failed(a, POST_CONNECT, "no connection");
 	else if (rc == CURLE_PEER_FAILED_VERIFICATION)

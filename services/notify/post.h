@@ -21,7 +21,7 @@ enum post_outcome {
 	POST_STATUS, /* another status */
 	POST_TIMEOUT,
 	POST_REFUSED, /* by the guard */
-	POST_RESOLVE, /* the name leads nowhere */
+	POST_RESOLVE, /* the name leads nowhere; to people it looks like POST_REFUSED */
 	POST_CONNECT,
 	POST_TLS,
 	POST_BROKEN,  /* no whole answer */
