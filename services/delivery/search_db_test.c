@@ -19,6 +19,7 @@
 #include <cmocka.h>
 
 #include "core/clock.h"
+#include "search_read.h"
 #include "search_testing.h"
 #include "search_write.h"
 
@@ -469,6 +470,22 @@ broken_facts(void **state)
 }
 
 /* A block that was changed, or put in another's place, is not believed. */
+/* What has begun in time is not gone on with when it is over: no group of messages is read to its end. */
+static void
+no_time_left(void **state)
+{
+	struct search_read *v = NULL;
+	struct db_tx *tx = NULL;
+	struct err err = {.text = ""};
+	size_t n = 0;
+	OK(db_begin(pool, &ours.id, clock_mono_ms() + MS, &tx, e));
+	OK(search_read(content, tx, &ours.id, &ours.v[0].id, 1, clock_mono_ms() + MS, ours.a, &v, &n, e));
+	assert_int_equal(n, 1);
+	assert_int_equal(search_read(content, tx, &ours.id, &ours.v[0].id, 1, clock_mono_ms(), ours.a, &v, &n, &err),
+			 RC_RETRY);
+	db_end(&tx);
+}
+
 static void
 moved_blocks(void **state)
 {
@@ -493,6 +510,7 @@ main(void)
 	    cmocka_unit_test(nothing_is_readable), cmocka_unit_test(writers_at_once),
 	    cmocka_unit_test(a_torn_merge),	   cmocka_unit_test(a_new_key),
 	    cmocka_unit_test(broken_facts),	   cmocka_unit_test(moved_blocks),
+	    cmocka_unit_test(no_time_left),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }
