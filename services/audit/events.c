@@ -8,6 +8,7 @@
 
 #include "actions.h"
 #include "handlers.h"
+#include "core/log.h"
 #include "record/entry.h"
 
 #define LIMIT_MAX     1000
@@ -72,12 +73,17 @@ encode_event(const struct svc_request *r, const struct store_entry *v, Sekisho__
 	struct arena *a = r->in->arena;
 	struct opened o;
 	struct record_entry entry;
+	*out_r = NULL;
 	enum rc rc = entry_open(&r->in->tenant, v, a, &o, e);
 	if (rc == RC_OK && !o.erased)
 		rc = record_entry_parse(o.record, a, &entry, e);
+	if (rc == RC_INTERNAL || rc == RC_INVALID) { /* it will not open later either: who waits must get past it */
+		log_error("an event was left out: its entry does not open", LOG_TENANT(&r->in->tenant),
+			  LOG_INT("index", v->index), LOG_ERR(e));
+		return RC_OK;
+	}
 	if (rc != RC_OK)
 		return rc;
-	*out_r = NULL;
 	const struct action_event *t = action_events;
 	while (!o.erased && t->action != NULL && strcmp(t->action, entry.action) != 0)
 		t++;

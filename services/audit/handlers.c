@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 
+#include "core/log.h"
 #include "record/entry.h"
 
 #define LIMIT_MAX     1000
@@ -150,10 +151,16 @@ open_entry(const struct uuid *tenant, const struct store_entry *v, struct arena 
 {
 	struct opened o;
 	enum rc rc = entry_open(tenant, v, a, &o, e);
-	if (rc != RC_OK)
-		return rc;
+	if (rc == RC_OK && !o.erased)
+		rc = record_entry_parse(o.record, a, out_r, e);
+	if (rc == RC_INTERNAL || rc == RC_INVALID) { /* one entry, and not the list */
+		log_error("an entry is listed without its content", LOG_TENANT(tenant), LOG_INT("index", v->index),
+			  LOG_ERR(e));
+		o.erased = true;
+		rc = RC_OK;
+	}
 	*erased_r = o.erased;
-	if (o.erased) {
+	if (rc == RC_OK && o.erased)
 		*out_r = (struct record_entry){.id = v->intent,
 					       .at_us = v->at_us,
 					       .service = "",
@@ -161,9 +168,7 @@ open_entry(const struct uuid *tenant, const struct store_entry *v, struct arena 
 					       .outcome = "",
 					       .number = -1,
 					       .trace = ""};
-		return RC_OK;
-	}
-	return record_entry_parse(o.record, a, out_r, e);
+	return rc;
 }
 
 enum rc
