@@ -13,6 +13,7 @@
 #include "store.h"
 
 #define BATCH	    2000
+#define OCTETS_MOST (4u * 1024 * 1024) /* of one source in one transaction */
 #define DEADLINE_MS 60000
 
 /* --- reading intents --------------------------------------------------------------------------------------------- */
@@ -20,41 +21,66 @@ struct batch {
 	struct arena *a;
 	struct store_intent *v[STORE_SOURCES];
 	size_t n[STORE_SOURCES];
-	bool read[STORE_SOURCES];    /* in the order of transaction ids; else not at all, or of another cluster */
+	struct store_mark mark[STORE_SOURCES];
+	bool read[STORE_SOURCES]; /* in the order of transaction ids; else not at all, or with those of another cluster
+				   */
 	bool limited[STORE_SOURCES]; /* there may be more */
 	size_t total;
 	unsigned done; /* sources read up to the horizon */
 };
 
+/* As many of them as one transaction should hold; at least one. */
+static size_t
+cut_octets(const struct store_intent *v, size_t n)
+{
+	size_t octets = 0;
+	for (size_t i = 0; i < n; i++) {
+		octets += v[i].detail.n + v[i].actor.n + v[i].source.n;
+		if (octets > OCTETS_MOST)
+			return i > 0 ? i : 1;
+	}
+	return n;
+}
+
 static enum rc
 read_source(struct db_tx *tx, const struct uuid *tenant, int source, const struct store_horizon *h, struct batch *b,
 	    struct err *e)
 {
-	struct store_mark m, next = {.cluster = h->cluster};
-	size_t *n = &b->n[source];
-	enum rc rc = store_mark(tx, tenant, source, &m, e);
+	struct store_mark *m = &b->mark[source], next = {.cluster = h->cluster};
+	size_t n = 0;
+	enum rc rc = store_mark(tx, tenant, source, m, e);
 	if (rc != RC_OK)
 		return rc;
-	b->read[source] = m.found && m.cluster == h->cluster;
-	if (b->read[source]) {
-		rc = store_intents(tx, tenant, source, &m, h, BATCH, b->a, &b->v[source], n, e);
+	/* One that was never read is read from the first transaction on, which is where its mark is. */
+	bool foreign = m->found && m->cluster != h->cluster;
+	b->read[source] = !foreign;
+	if (foreign) {
+		/* The database came from a dump: transaction ids begin anew, and some of those in the rows lie in the
+		 * future. Such rows first; then all others from the beginning, known or not. */
+		log_warn("this is another database cluster: intents are read again", LOG_TENANT(tenant),
+			 LOG_STR("source", store_source_name(source)));
+		rc = store_intents_foreign(tx, tenant, source, h, BATCH, b->a, &b->v[source], &n, e);
 	} else {
-		/* Never read before, or the database came from a dump: transaction ids begin anew, and some of those in
-		 * the rows lie in the future. Such rows first; then all others from the beginning, known or not. */
-		if (m.found)
-			log_warn("this is another database cluster: intents are read again", LOG_TENANT(tenant),
-				 LOG_STR("source", store_source_name(source)));
-		rc = store_intents_foreign(tx, tenant, source, h, BATCH, b->a, &b->v[source], n, e);
-		/* The next batch goes on here if there are more, else in the order of transaction ids. */
-		if (rc == RC_OK && *n < BATCH)
-			rc = store_mark_set(tx, tenant, source, &next, e);
+		rc = store_intents(tx, tenant, source, m, h, BATCH, b->a, &b->v[source], &n, e);
 	}
-	b->limited[source] = *n == BATCH;
-	return rc;
+	if (rc != RC_OK)
+		return rc;
+	b->n[source] = cut_octets(b->v[source], n);
+	b->limited[source] = n == BATCH || b->n[source] < n;
+	/* The next batch goes on here if there are more, else in the order of transaction ids. */
+	return foreign && !b->limited[source] ? store_mark_set(tx, tenant, source, &next, e) : RC_OK;
 }
 
 static int
 compare_places(const struct store_intent *a, const struct store_intent *b)
+{
+	if (a->xid != b->xid)
+		return a->xid < b->xid ? -1 : 1;
+	return memcmp(a->id.b, b->id.b, sizeof(a->id.b));
+}
+
+static int
+compare_marks(const struct store_mark *a, const struct store_mark *b)
 {
 	if (a->xid != b->xid)
 		return a->xid < b->xid ? -1 : 1;
@@ -92,6 +118,9 @@ read_all(struct db_tx *tx, const struct uuid *tenant, unsigned sources, const st
 			next.xid = cut->xid;
 			next.id = cut->id;
 		}
+		/* A source that was read on by itself is beyond the cut already: back would be to read all again. */
+		if (b->read[s] && compare_marks(&b->mark[s], &next) > 0)
+			next = b->mark[s];
 		if (b->read[s]) {
 			while (cut != NULL && b->n[s] > 0 && compare_places(&b->v[s][b->n[s] - 1], cut) > 0)
 				b->n[s]--;
