@@ -12,11 +12,11 @@
 #include "client/audit_client.h"
 #include "core/clock.h"
 #include "core/log.h"
-#include "json_out.h"
 #include "pipe.h"
 #include "subjects.h"
 
 #define THREADS	       4
+#define TENANT_THREADS 2   /* of them, at most for one tenant */
 #define PAGE	       200 /* events asked for at once */
 #define PIPE_MAX       (4u * 1024 * 1024)
 #define HEARTBEAT_MS   15000
@@ -25,6 +25,7 @@
 #define POLL_MS	       5000
 #define WAITING_MS     1000 /* how often audit is told that somebody waits */
 #define RETRY_MS       1000
+#define EMPTY_MS       20    /* least rest after a question that found nothing */
 #define SLOW_MS	       30000 /* a client takes what it got within this, or is cut */
 
 struct stream {
@@ -50,6 +51,7 @@ struct events {
 	struct stream *first;
 	int n;
 	bool stopping;
+	struct stream *worked_on[THREADS]; /* NULL: free */
 	pthread_t thread[THREADS];
 	int n_threads;
 };
@@ -57,37 +59,6 @@ struct events {
 /* --- what is sent
  * -------------------------------------------------------------------------------------------
  */
-void
-events_write(struct buf *out, const struct audit_event *ev)
-{
-	char trace[33];
-	buf_addf(out, "id: %llu\nevent: %s\ndata: ", (unsigned long long)ev->position, ev->type);
-	struct json_out o = {.b = out};
-	json_out_open(&o, NULL, '{');
-	json_out_uuid(&o, "id", &ev->id);
-	json_out_str(&o, "type", ev->type);
-	json_out_time(&o, "timestamp", ev->at_us);
-	json_out_int(&o, "position", (int64_t)ev->position);
-	if (uuid_is_nil(&ev->subject))
-		json_out_null(&o, "subject");
-	else
-		json_out_uuid(&o, "subject", &ev->subject);
-	if (ev->number >= 0)
-		json_out_int(&o, "recipient", ev->number);
-	else
-		json_out_null(&o, "recipient");
-	traceparent_trace_id(ev->traceparent, trace);
-	json_out_str(&o, "trace_id", trace);
-	/* A line break would end the field; in JSON it only stands between values, where a space says the same. */
-	size_t from = out->n;
-	json_out_raw(&o, "data", ev->data);
-	for (size_t i = from; i < out->n; i++)
-		if (out->p[i] == '\n' || out->p[i] == '\r')
-			out->p[i] = ' ';
-	json_out_close(&o, '}');
-	buf_add_str(out, "\n\n");
-}
-
 /* With the id alone nothing is dispatched, but a client that comes again begins behind it. */
 static void
 write_position(struct buf *out, uint64_t next)
@@ -138,6 +109,14 @@ tell_waiting(struct events *v, struct stream *s, int64_t now)
 	(void)!bus_publish(v->api->svc->bus, SIG_AUDIT_WAITING, bytes_of(s->tenant.b, sizeof(s->tenant.b)), &e);
 }
 
+/* A long stretch of the record without an event of these types: search it, but not for more than half of the time. */
+static int64_t
+rest_after(int64_t began)
+{
+	int64_t end = clock_mono_ms(), took = end - began;
+	return end + (took > EMPTY_MS ? took : EMPTY_MS);
+}
+
 /* False: the stream is over. *due_r: when to come again. */
 static bool
 fetch(struct events *v, struct stream *s, int64_t now, int64_t *due_r)
@@ -163,12 +142,14 @@ fetch(struct events *v, struct stream *s, int64_t now, int64_t *due_r)
 		metric_add(v->o.sent, 0, (int64_t)page.n);
 	}
 	if (rc == RC_OK && goes_on) {
-		bool more = page.next < page.size;
+		bool more = page.next<page.size, on = page.next> s->next;
 		s->next = page.next;
-		if (more)
-			*due_r = now;
-		else
+		if (!more)
 			tell_waiting(v, s, now);
+		else if (page.n > 0)
+			*due_r = now;
+		else if (on)
+			*due_r = rest_after(now);
 	}
 	buf_done(&out);
 	arena_free(&a);
@@ -222,20 +203,33 @@ forget(struct events *v, struct stream *s)
 	metric_set(v->o.open, 0, v->n);
 }
 
-/* With the lock held: a stream whose time has come, else when the next one's comes. */
+/* With the lock held. */
+static bool
+has_its_threads(const struct events *v, const struct uuid *tenant)
+{
+	int n = 0;
+	for (int i = 0; i < THREADS; i++)
+		n += v->worked_on[i] != NULL && uuid_eq(&v->worked_on[i]->tenant, tenant);
+	return n >= TENANT_THREADS;
+}
+
+/* With the lock held: of the streams whose time has come the one that waits longest, else when the next one's comes. */
 static struct stream *
 next_due(struct events *v, int64_t now, int64_t *until_r)
 {
+	struct stream *best = NULL;
 	*until_r = now + HEARTBEAT_MS;
 	for (struct stream *s = v->first; s != NULL; s = s->next_stream) {
 		if (s->busy)
 			continue;
-		if (s->due_ms <= now || v->stopping)
+		if (v->stopping)
 			return s;
-		if (s->due_ms < *until_r)
+		if (s->due_ms > now && s->due_ms < *until_r)
 			*until_r = s->due_ms;
+		if (s->due_ms <= now && (best == NULL || s->due_ms < best->due_ms) && !has_its_threads(v, &s->tenant))
+			best = s;
 	}
-	return NULL;
+	return best;
 }
 
 static void
@@ -243,13 +237,20 @@ work_on(struct events *v, struct stream *s)
 {
 	int64_t due = 0, now = clock_mono_ms();
 	bool over = v->stopping;
+	int at = 0;
+	while (v->worked_on[at] != NULL)
+		at++;
+	v->worked_on[at] = s;
 	s->busy = true;
 	s->hinted = false;
 	pthread_mutex_unlock(&v->lock);
 	over = over || !step(v, s, now, &due);
 	pthread_mutex_lock(&v->lock);
 	s->busy = false;
-	s->due_ms = s->hinted ? now : due;
+	v->worked_on[at] = NULL;
+	s->due_ms = s->hinted ? clock_mono_ms() : due;
+	/* Another stream of the tenant may have waited for this thread, which may take a third one's. */
+	pthread_cond_signal(&v->wake);
 	if (over) {
 		forget(v, s);
 		stream_free(s);
@@ -283,6 +284,7 @@ on_appended(void *ctx, const char *subject, struct bytes payload)
 	struct events *v = ctx;
 	struct uuid tenant;
 	bool any = false;
+	int64_t now = clock_mono_ms();
 	if (payload.n < sizeof(tenant.b))
 		return;
 	memcpy(tenant.b, payload.p, sizeof(tenant.b));
@@ -290,7 +292,8 @@ on_appended(void *ctx, const char *subject, struct bytes payload)
 	for (struct stream *s = v->first; s != NULL; s = s->next_stream)
 		if (uuid_eq(&s->tenant, &tenant)) {
 			s->hinted = any = true;
-			s->due_ms = 0;
+			if (s->due_ms > now)
+				s->due_ms = now; /* behind whoever waits already */
 		}
 	if (any)
 		pthread_cond_broadcast(&v->wake);
@@ -323,7 +326,7 @@ stream_new(const struct api_request *r, uint64_t next, const char *const *types,
 	s->token = arena_bytes(s->tokens, api_token(r, "audit"));
 	s->verified_ms = r->verified_ms;
 	s->try_verify_ms = r->verified_ms + VERIFY_MS;
-	s->wrote_ms = clock_mono_ms();
+	s->wrote_ms = s->due_ms = clock_mono_ms();
 	s->pipe = pipe_new(PIPE_MAX);
 	return s;
 }

@@ -18,7 +18,14 @@
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static enum rc auth_says;
+static bus_listener appended;
+static void *appended_ctx;
 static int verified, asked, asked_without_token;
+/* By tenant: questions, how many at once, the most at once; how long one takes; entries of its log, of which a question
+ * looks at ten and finds none of the type. */
+static int questions[4], at_once[4], most[4];
+static useconds_t takes_us[4];
+static uint64_t log_size[4];
 static const char *const audiences[] = {"audit", NULL};
 static const struct api_operation operation = {.id = "streamEvents", .audiences = audiences};
 
@@ -33,6 +40,8 @@ sleeps(void *ctx)
 enum rc
 bus_listen(struct bus *b, const char *subject, const char *queue_group, bus_listener fn, void *ctx, struct err *e)
 {
+	appended = fn;
+	appended_ctx = ctx;
 	return RC_OK;
 }
 
@@ -78,8 +87,18 @@ audit_events(const struct audit_call *c, const struct audit_events_question *q, 
 	pthread_mutex_lock(&lock);
 	asked++;
 	asked_without_token += !bytes_eq(c->actor_token, bytes_str("token"));
+	int t = c->tenant->b[0];
+	questions[t]++;
+	if (++at_once[t] > most[t])
+		most[t] = at_once[t];
+	useconds_t us = takes_us[t];
+	uint64_t size = log_size[t] > q->after ? log_size[t] : q->after;
 	pthread_mutex_unlock(&lock);
-	*out_r = (struct audit_events){.next = q->after, .size = q->after};
+	usleep(us);
+	pthread_mutex_lock(&lock);
+	at_once[t]--;
+	pthread_mutex_unlock(&lock);
+	*out_r = (struct audit_events){.next = size - q->after > 10 ? q->after + 10 : size, .size = size};
 	return RC_OK;
 }
 
@@ -98,6 +117,10 @@ begin_all(enum rc auth)
 	struct events_options o = {.streams_max = 64, .tenant_max = 32, .open = &opened, .sent = &sent};
 	auth_says = auth;
 	verified = asked = asked_without_token = 0;
+	memset(questions, 0, sizeof(questions));
+	memset(most, 0, sizeof(most));
+	memset(takes_us, 0, sizeof(takes_us));
+	memset(log_size, 0, sizeof(log_size));
 	assert_int_equal(events_open(&o, &api, &v, &e), RC_OK);
 	return v;
 }
@@ -196,6 +219,52 @@ a_token_that_is_too_old_asks_nothing(void **state)
 	pipe_close(&p);
 }
 
+static void
+one_tenants_streams_do_not_hold_anothers_up(void **state)
+{
+	enum { MANY = 12 };
+	struct events *v = begin_all(RC_OK);
+	struct pipe *slow[MANY];
+	takes_us[1] = 50000;
+	log_size[1] = log_size[3] = 1000000;
+	/* The other's is the oldest, which the list has last. */
+	struct pipe *other = stream_of(v, 2, clock_mono_ms());
+	assert_true(drain(other));
+	wait_for_count(&questions[2], 1);
+	for (int i = 0; i < MANY; i++) {
+		slow[i] = stream_of(v, 1, clock_mono_ms());
+		assert_true(drain(slow[i]));
+	}
+	wait_for_count(&questions[1], 4);
+	uint8_t tenant[16] = {2};
+	appended(appended_ctx, "", bytes_of(tenant, sizeof(tenant)));
+	wait_for_count(&questions[2], 2);
+	/* And among its own each has its turn: twelve streams in two threads, 50 ms each. */
+	wait_for_count(&questions[1], 3 * MANY);
+	assert_int_equal(count_of(&most[1]), 2);
+	events_close(&v);
+	for (int i = 0; i < MANY; i++)
+		pipe_close(&slow[i]);
+	pipe_close(&other);
+}
+
+static void
+what_finds_nothing_is_asked_slowly(void **state)
+{
+	struct events *v = begin_all(RC_OK);
+	log_size[3] = 1000000;
+	struct pipe *p = stream_of(v, 3, clock_mono_ms());
+	assert_true(drain(p));
+	wait_for_count(&questions[3], 5);
+	int64_t began = clock_mono_ms();
+	int before = count_of(&questions[3]);
+	usleep(200000);
+	int more = count_of(&questions[3]) - before;
+	assert_in_range(more, 1, (clock_mono_ms() - began) / 20 + 2);
+	events_close(&v);
+	pipe_close(&p);
+}
+
 int
 main(void)
 {
@@ -203,6 +272,8 @@ main(void)
 	    cmocka_unit_test(a_new_stream_asks_with_the_requests_token),
 	    cmocka_unit_test(auth_may_be_away_for_a_while),
 	    cmocka_unit_test(a_token_that_is_too_old_asks_nothing),
+	    cmocka_unit_test(one_tenants_streams_do_not_hold_anothers_up),
+	    cmocka_unit_test(what_finds_nothing_is_asked_slowly),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
