@@ -175,13 +175,14 @@ bus_open(const struct bus_options *o, struct bus **out_r, struct err *e)
 	return RC_OK;
 }
 
-void
+bool
 bus_stop_serving(struct bus *b, int64_t drain_ms)
 {
 	if (b == NULL)
-		return;
+		return true;
 	atomic_store(&b->stopping, true);
 	rpc_servers_stop(b, clock_mono_ms() + drain_ms);
+	return !atomic_load(&b->stuck);
 }
 
 void
@@ -190,7 +191,9 @@ bus_close(struct bus **bp)
 	if (bp == NULL || *bp == NULL)
 		return;
 	struct bus *b = *bp;
-	bus_stop_serving(b, 0);
+	*bp = NULL;
+	if (!bus_stop_serving(b, 0))
+		return;
 	for (struct listener *l = b->listeners; l != NULL; l = l->next)
 		natsSubscription_Unsubscribe(l->sub);
 	if (b->nc != NULL) {
@@ -209,7 +212,6 @@ bus_close(struct bus **bp)
 	pthread_mutex_destroy(&b->lock);
 	free(b->service);
 	free(b);
-	*bp = NULL;
 }
 
 bool

@@ -27,8 +27,9 @@ struct bus_options {
 
 /* Begins to connect and goes on for ever in the background; a service starts without its bus. */
 enum rc bus_open(const struct bus_options *o, struct bus **out_r, struct err *e) MUST_CHECK;
-/* Takes no new requests; answers what has arrived and waits for handlers under way, at most drain_ms. */
-void bus_stop_serving(struct bus *b, int64_t drain_ms);
+/* Takes no new requests; answers what has arrived and waits for handlers under way, at most drain_ms. False: one is
+ * still at work, so nothing that a handler uses may be freed any more, and bus_close() frees nothing. */
+bool bus_stop_serving(struct bus *b, int64_t drain_ms) MUST_CHECK;
 void bus_close(struct bus **b);
 bool bus_connected(const struct bus *b);
 const char *bus_service(const struct bus *b);

@@ -23,7 +23,7 @@ struct bus {
 	struct server *servers;
 	struct listener *listeners;
 	struct callers *callers;
-	_Atomic bool stopping;
+	_Atomic bool stopping, stuck; /* stuck: a handler did not end in time */
 	_Atomic uint64_t calls, calls_failed, requests, served, served_failed, expired, undecodable, published,
 	    reconnects;
 };

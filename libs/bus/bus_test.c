@@ -618,6 +618,51 @@ events_are_confirmed(void **state)
 	outbox_close(&outbox);
 }
 
+/* --- the end --------------------------------------------------------------------------------------------- */
+static _Atomic bool stuck_began, let_go;
+
+static enum rc
+serve_stuck(void *ctx, const struct bus_incoming *in, struct buf *reply, struct err *e)
+{
+	atomic_store(&stuck_began, true);
+	while (!atomic_load(&let_go))
+		pause_ms(5);
+	buf_add_str(reply, "at last");
+	return RC_OK;
+}
+
+static struct bus *never_freed; /* the leak is meant */
+
+/* Whoever stops is told that a handler is still at work, and nothing is freed under it. */
+static void
+a_hanging_handler_is_told(void **state)
+{
+	struct arena *a = arena_new();
+	struct bytes reply;
+	struct err e = {0};
+	struct bus *b = never_freed = open_as("delivery");
+	WAIT_UNTIL(bus_connected(b));
+	assert_int_equal(bus_serve(b, "rpc.v1.test.stuck", 1, serve_stuck, NULL, &e), RC_OK);
+	struct bus_request r = {.subject = "rpc.v1.test.stuck", .payload = bytes_str("x")};
+	for (int i = 0; i < 50 && !atomic_load(&stuck_began); i++) {
+		r.deadline_ms = clock_mono_ms() + 200;
+		assert_int_equal(bus_call(ingest, &r, a, &reply, &e), RC_RETRY);
+	}
+	WAIT_UNTIL(atomic_load(&stuck_began));
+	assert_false(bus_stop_serving(b, 0));
+	assert_false(bus_stop_serving(b, 0)); /* for good */
+	bus_close(&b);
+	assert_null(b);
+	atomic_store(&let_go, true);
+	WAIT_UNTIL(stats_of(never_freed).served > 0);
+	arena_free(&a);
+	/* A bus whose handlers ended says so. */
+	b = open_as("delivery");
+	assert_int_equal(bus_serve(b, "rpc.v1.test.idle", 2, serve_echo, NULL, &e), RC_OK);
+	assert_true(bus_stop_serving(b, 2000));
+	bus_close(&b);
+}
+
 int
 main(void)
 {
@@ -625,7 +670,7 @@ main(void)
 	    cmocka_unit_test(rpc_round_trip),	    cmocka_unit_test(keys_travel),
 	    cmocka_unit_test(calls_share_messages), cmocka_unit_test(callers_give_up_one_by_one),
 	    cmocka_unit_test(calls_have_bounds),    cmocka_unit_test(calls_end_when_the_road_does),
-	    cmocka_unit_test(events_are_confirmed),
+	    cmocka_unit_test(events_are_confirmed), cmocka_unit_test(a_hanging_handler_is_told),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -207,8 +207,11 @@ rpc_servers_stop(struct bus *b, int64_t deadline_ms)
 			until.tv_sec += left / 1000 + 1;
 			joined &= pthread_timedjoin_np(s->threads[i], NULL, &until) == 0;
 		}
-		if (!joined) /* a handler hangs: its memory is left to the end of the process */
+		if (!joined) { /* a handler hangs: its memory is left to the end of the process */
+			log_error("a request is still at work", LOG_STR("subject", s->subject));
+			atomic_store(&b->stuck, true);
 			continue;
+		}
 		natsSubscription_Destroy(s->sub);
 		free(s->threads);
 		free(s);

@@ -233,7 +233,12 @@ static void
 close_parts(struct running *r)
 {
 	/* The health listener stays until the end: it says "stopping". */
-	bus_stop_serving(r->svc.bus, DRAIN_MS);
+	if (!bus_stop_serving(r->svc.bus, DRAIN_MS)) {
+		/* It holds the pool, the content and whatever the service has: nothing is taken from under it. What it
+		 * did is committed or is not, as when a process is killed. */
+		log_error("ends with a request at work", LOG_INT("waited_ms", DRAIN_MS));
+		_exit(1);
+	}
 	if (r->started && r->program->done != NULL)
 		r->program->done(&r->svc);
 	bus_close(&r->svc.bus);
