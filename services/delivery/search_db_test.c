@@ -470,6 +470,35 @@ broken_facts(void **state)
 }
 
 /* A block that was changed, or put in another's place, is not believed. */
+/* Numbers out of the database go into sizes and shifts: neither a search nor a merge believes them. */
+static void
+broken_numbers(void **state)
+{
+	static const char *const columns[] = {"messages = -messages", "messages = 2000000000", "bits = 40",
+					      "bits = -1"};
+	struct search_answer found;
+	struct search_query q;
+	struct err e;
+	struct arena *a = arena_new();
+	struct search_ask ask = {.limit = 10, .query = &q};
+	bool merged = false;
+	assert_int_equal(search_query_parse(a, CORPUS_GREETING, &q, NULL), RC_OK);
+	run_sql("CREATE TABLE kept AS SELECT id, messages, bits FROM delivery.search_segment");
+	for (size_t i = 0; i < sizeof(columns) / sizeof(columns[0]); i++) {
+		char sql[300], id[UUID_STR_SIZE];
+		uuid_format(&ours.id, id);
+		snprintf(sql, sizeof(sql), "UPDATE delivery.search_segment SET %s WHERE tenant = '%s'", columns[i], id);
+		run_sql(sql);
+		assert_int_equal(search_write_merge(writer, &ours.id, &merged, &e), RC_INVALID);
+		assert_int_equal(search_find(pool, content, &ours.id, &ask, clock_mono_ms() + MS, a, &found, &e),
+				 RC_INVALID);
+		run_sql("UPDATE delivery.search_segment s SET messages = k.messages, bits = k.bits FROM kept k WHERE "
+			"k.id = s.id");
+	}
+	run_sql("DROP TABLE kept");
+	arena_free(&a);
+}
+
 /* What has begun in time is not gone on with when it is over: no group of messages is read to its end. */
 static void
 no_time_left(void **state)
@@ -509,8 +538,8 @@ main(void)
 	    cmocka_unit_test(everything_is_found), cmocka_unit_test(tenants_do_not_meet),
 	    cmocka_unit_test(nothing_is_readable), cmocka_unit_test(writers_at_once),
 	    cmocka_unit_test(a_torn_merge),	   cmocka_unit_test(a_new_key),
-	    cmocka_unit_test(broken_facts),	   cmocka_unit_test(moved_blocks),
-	    cmocka_unit_test(no_time_left),
+	    cmocka_unit_test(broken_facts),	   cmocka_unit_test(broken_numbers),
+	    cmocka_unit_test(moved_blocks),	   cmocka_unit_test(no_time_left),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

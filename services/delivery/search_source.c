@@ -289,11 +289,7 @@ search_sources_open(struct db_tx *tx, struct content *c, const struct uuid *tena
 	enum rc rc = search_store_segments(tx, tenant, a, &s->segments, &n, e);
 	for (size_t i = 0; rc == RC_OK && i < n; i++) {
 		const struct search_segment *g = &s->segments[i];
-		size_t pages = ((size_t)g->messages + SEARCH_PAGE - 1) / SEARCH_PAGE;
-		if (g->messages <= 0 || g->messages > (int32_t)SEARCH_SEGMENT_MAX || g->bits < 0 ||
-		    g->bits > SEARCH_BITS_MAX || g->fence.n != pages * SEARCH_FENCE)
-			rc = err_set(e, RC_INVALID, "a segment of the search index is broken");
-		else if (!g->building && compare(&g->first, &s->high) < 0 && compare(&g->last, &s->low) >= 0)
+		if (!g->building && compare(&g->first, &s->high) < 0 && compare(&g->last, &s->low) >= 0)
 			s->segments[s->n_segments++] = *g;
 	}
 	if (rc != RC_OK)

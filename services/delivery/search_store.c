@@ -6,6 +6,7 @@
 #include "search_store.h"
 
 #include "core/clock.h"
+#include "search_block.h"
 #include "store_columns.h"
 
 #define WAITING_MAX  1000
@@ -185,6 +186,14 @@ search_store_views(struct db_tx *tx, const struct uuid *tenant, const struct uui
 }
 
 /* --- segments -------------------------------------------------------------------------------------------------- */
+static bool
+is_whole(const struct search_segment *g)
+{
+	size_t pages = ((size_t)g->messages + SEARCH_PAGE - 1) / SEARCH_PAGE;
+	return g->messages > 0 && g->messages <= (int32_t)SEARCH_SEGMENT_MAX && g->bits >= 0 &&
+	       g->bits <= SEARCH_BITS_MAX && g->fence.n == pages * SEARCH_FENCE;
+}
+
 enum rc
 search_store_segments(struct db_tx *tx, const struct uuid *tenant, struct arena *a, struct search_segment **v_r,
 		      size_t *n_r, struct err *e)
@@ -199,7 +208,7 @@ search_store_segments(struct db_tx *tx, const struct uuid *tenant, struct arena 
 		return rc;
 	struct search_segment *v = arena_new_array(a, struct search_segment, (size_t)db_rows_count(r));
 	size_t n = 0;
-	for (; db_rows_next(r); n++)
+	for (; rc == RC_OK && db_rows_next(r); n++) {
 		v[n] = (struct search_segment){
 		    .id = db_uuid(r, 0),
 		    .epoch = (int32_t)db_int(r, 1),
@@ -210,7 +219,12 @@ search_store_segments(struct db_tx *tx, const struct uuid *tenant, struct arena 
 		    .fence = arena_bytes(a, db_bytes(r, 6)),
 		    .building = db_bool(r, 7),
 		};
+		if (!is_whole(&v[n]))
+			rc = err_set(e, RC_INVALID, "a segment of the search index is broken");
+	}
 	db_rows_free(&r);
+	if (rc != RC_OK)
+		return rc;
 	*v_r = v;
 	*n_r = n;
 	return RC_OK;

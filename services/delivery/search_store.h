@@ -8,7 +8,8 @@
 
 #include "store.h"
 
-#define SEARCH_PAGE 128 /* ids in a row */
+#define SEARCH_PAGE  128 /* ids in a row */
+#define SEARCH_FENCE 6	 /* octets of an id: its milliseconds */
 
 /* --- what waits ------------------------------------------------------------------------------------------------ */
 /* These messages are not in the index yet; n > 0. */
@@ -49,7 +50,8 @@ struct search_segment {
 	struct bytes fence;
 	bool building;
 };
-/* Segments by their last message, newest first. */
+/* Segments by their last message, newest first. RC_INVALID when one's numbers cannot be: whoever searches or merges
+ * goes by them. */
 enum rc search_store_segments(struct db_tx *tx, const struct uuid *tenant, struct arena *a, struct search_segment **v_r,
 			      size_t *n_r, struct err *e) MUST_CHECK;
 enum rc search_store_segment_add(struct db_tx *tx, const struct uuid *tenant, const struct search_segment *s,

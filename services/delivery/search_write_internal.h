@@ -9,7 +9,6 @@
 
 #define SEARCH_ROWS_MAX	   512
 #define SEARCH_ROWS_OCTETS (2u * 1024 * 1024)
-#define SEARCH_FENCE	   6 /* octets of an id: its milliseconds */
 
 struct search_writer {
 	struct db_pool *pool;
