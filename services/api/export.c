@@ -11,14 +11,15 @@
 #define PAGE_LINES 1000
 #define PIPE_MAX   (16u * 1024 * 1024) /* a page is bounded by what the bus carries */
 #define VERIFY_MS  45000
-#define SLOW_MS	   60000 /* a client takes a page within this */
-#define TRIES	   5	 /* of a page, while audit is down or busy */
+#define TRIES	   5 /* of a page, while audit is down or busy */
 
 struct exports {
 	const struct api *api;
 	pthread_mutex_t lock;
 	pthread_cond_t ended;
-	int n, max;
+	struct exports_options o;
+	struct uuid tenants[EXPORTS_MAX]; /* of those under way */
+	int n;
 	bool stopping;
 };
 
@@ -29,20 +30,22 @@ struct export
 	struct api_request who; /* op, key, client_ip, request_id, traceparent */
 	struct auth_key_holder holder;
 	struct export_wish wish;
-	struct uuid subject;
+	struct uuid tenant, subject;
 	struct pipe *pipe;
 	uint64_t next, size;
 	int64_t verified_ms;
+	int64_t slack_ms; /* how far the reader may still fall behind */
+	size_t held;	  /* octets of the page that the reader has to take */
 };
 
 struct exports *
-exports_new(const struct api *api, int max)
+exports_new(const struct api *api, const struct exports_options *o)
 {
 	struct exports *x = calloc(1, sizeof(*x));
 	if (x == NULL)
 		abort();
 	x->api = api;
-	x->max = max;
+	x->o = *o;
 	pthread_mutex_init(&x->lock, NULL);
 	pthread_cond_init(&x->ended, NULL);
 	return x;
@@ -79,22 +82,32 @@ exports_free(struct exports **xp)
 	*xp = NULL;
 }
 
-static bool
-take_place(struct exports *x)
+static enum rc
+take_place(struct exports *x, const struct uuid *tenant, struct err *e)
 {
+	enum rc rc = RC_OK;
+	int of_tenant = 0;
 	pthread_mutex_lock(&x->lock);
-	bool taken = !x->stopping && x->n < x->max;
-	if (taken)
-		x->n++;
+	for (int i = 0; i < x->n; i++)
+		of_tenant += uuid_eq(&x->tenants[i], tenant);
+	if (of_tenant >= x->o.tenant_max)
+		rc = err_set(e, RC_LIMIT, "the tenant has %d exports under way", of_tenant);
+	else if (x->stopping || x->n >= x->o.max)
+		rc = err_set(e, RC_RETRY, "%d exports are under way", x->n);
+	else
+		x->tenants[x->n++] = *tenant;
 	pthread_mutex_unlock(&x->lock);
-	return taken;
+	return rc;
 }
 
 static void
-leave_place(struct exports *x)
+leave_place(struct exports *x, const struct uuid *tenant)
 {
+	int at = 0;
 	pthread_mutex_lock(&x->lock);
-	x->n--;
+	while (!uuid_eq(&x->tenants[at], tenant))
+		at++;
+	x->tenants[at] = x->tenants[--x->n];
 	pthread_cond_broadcast(&x->ended);
 	pthread_mutex_unlock(&x->lock);
 }
@@ -130,6 +143,20 @@ verify(struct export *t, struct err *e)
 	return RC_OK;
 }
 
+/* The page before has been taken. Each page gives the reader time by its octets; what it needs beyond that comes out of
+ * its slack, which does not come back faster than it reads. */
+static bool
+wait_for_reader(struct export *t)
+{
+	const struct exports_options *o = &t->all->o;
+	int64_t now = clock_mono_ms();
+	int64_t until = now + t->slack_ms + (int64_t)t->held * 1000 / o->least_rate;
+	bool taken = pipe_wait_empty(t->pipe, until);
+	int64_t left = clock_left_ms(until);
+	t->slack_ms = left < o->slow_ms ? left : o->slow_ms;
+	return taken;
+}
+
 /* One page into the pipe; false: it is over, *broken_r says how. */
 static bool
 next_page(struct export *t, bool *broken_r)
@@ -146,9 +173,9 @@ next_page(struct export *t, bool *broken_r)
 	}
 	if (rc != RC_OK)
 		log_warn("export broke off", LOG_STR("http.request.id", t->who.request_id), LOG_RC(rc), LOG_ERR(&e));
-	bool goes_on =
-	    rc == RC_OK && pipe_wait_empty(t->pipe, clock_mono_ms() + SLOW_MS) && pipe_write(t->pipe, page.lines);
+	bool goes_on = rc == RC_OK && wait_for_reader(t) && pipe_write(t->pipe, page.lines);
 	if (goes_on) {
+		t->held = page.lines.n;
 		t->next = page.next;
 		*broken_r = false;
 		goes_on = !page.done;
@@ -162,13 +189,14 @@ export_main(void *arg)
 {
 	struct export *t = arg;
 	struct exports *x = t->all;
+	struct uuid tenant = t->tenant;
 	bool broken = true;
 	while (!is_stopping(x) && next_page(t, &broken))
 		broken = true; /* unless a further page comes */
 	pipe_end(&t->pipe, broken);
 	arena_free(&t->arena);
 	free(t);
-	leave_place(x);
+	leave_place(x, &tenant);
 	return NULL;
 }
 
@@ -186,6 +214,8 @@ export_new(struct exports *x, const struct api_request *r, const struct export_w
 		abort();
 	struct arena *a = t->arena = arena_new();
 	t->all = x;
+	t->tenant = r->holder.tenant;
+	t->slack_ms = x->o.slow_ms;
 	t->who = (struct api_request){
 	    .op = r->op,
 	    .key = copy(a, r->key),
@@ -219,15 +249,17 @@ exports_begin(struct exports *x, struct api_request *r, const struct export_wish
 {
 	struct audit_page page = {0};
 	pthread_t thread;
-	if (!take_place(x))
-		return err_set(e, RC_RETRY, "%d exports are under way", x->max);
+	enum rc rc = take_place(x, &r->holder.tenant, e);
+	if (rc != RC_OK)
+		return rc;
 	struct export *t = export_new(x, r, wish);
-	enum rc rc = ask(t, r->arena, &page, e);
+	rc = ask(t, r->arena, &page, e);
 	struct pipe *reader = t->pipe = pipe_new(PIPE_MAX);
 	if (rc == RC_OK && !pipe_write(t->pipe, page.lines))
 		rc = err_set(e, RC_INTERNAL, "the first page does not fit");
 	t->next = page.next;
 	t->size = page.size;
+	t->held = page.lines.n;
 	if (rc == RC_OK && !page.done) {
 		if (pthread_create(&thread, NULL, export_main, t) == 0) {
 			pthread_detach(thread);
@@ -239,7 +271,7 @@ exports_begin(struct exports *x, struct api_request *r, const struct export_wish
 	pipe_end(&t->pipe, rc != RC_OK);
 	arena_free(&t->arena);
 	free(t);
-	leave_place(x);
+	leave_place(x, &r->holder.tenant);
 	if (rc == RC_OK)
 		w->pipe = reader;
 	else

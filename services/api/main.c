@@ -10,9 +10,13 @@
 #include "http.h"
 #include "limit.h"
 
+#define EXPORT_SLOW_MS	  60000
+#define EXPORT_LEAST_RATE (64 * 1024)
+
 static const char *socket_path, *ingest_socket;
 static int64_t body_max, bodies_max, rpc_ms, submit_ms, idle_ms, queue_max;
-static int64_t key_burst, key_rate, failure_burst, failure_rate, streams_max, tenant_streams, exports_max;
+static int64_t key_burst, key_rate, failure_burst, failure_rate, streams_max, tenant_streams, exports_max,
+    tenant_exports;
 
 static const struct config_entry config[] = {
     {"SEKISHO_API_SOCKET", CONFIG_STRING, &socket_path, NULL, 0, 0, "Unix socket on which the gateway reaches us"},
@@ -33,7 +37,9 @@ static const struct config_entry config[] = {
     {"SEKISHO_API_FAILURE_RATE", CONFIG_INT, &failure_rate, "50", 1, 1000000000, "and every second, in the long run"},
     {"SEKISHO_API_STREAMS", CONFIG_INT, &streams_max, "256", 1, 900, "streams of events that may be open"},
     {"SEKISHO_API_STREAMS_TENANT", CONFIG_INT, &tenant_streams, "32", 1, 900, "of one tenant"},
-    {"SEKISHO_API_EXPORTS", CONFIG_INT, &exports_max, "4", 1, 64, "exports of the record that may be under way"},
+    {"SEKISHO_API_EXPORTS", CONFIG_INT, &exports_max, "8", 1, EXPORTS_MAX,
+     "exports of the record that may be under way"},
+    {"SEKISHO_API_EXPORTS_TENANT", CONFIG_INT, &tenant_exports, "2", 1, EXPORTS_MAX, "of one tenant"},
     CONFIG_END,
 };
 
@@ -75,7 +81,11 @@ init(struct svc *s, struct err *e)
 	enum rc rc = events_open(&eo, &api, &api.events, e);
 	if (rc != RC_OK)
 		return rc;
-	api.exports = exports_new(&api, (int)exports_max);
+	struct exports_options xo = {.max = (int)exports_max,
+				     .tenant_max = (int)tenant_exports,
+				     .slow_ms = EXPORT_SLOW_MS,
+				     .least_rate = EXPORT_LEAST_RATE};
+	api.exports = exports_new(&api, &xo);
 	struct http_options o = {
 	    .socket = socket_path,
 	    .threads = s->threads < 2 ? 2 : (int)s->threads,
