@@ -39,7 +39,7 @@ def permission_rows():
 
 
 def rows():
-    known = {"-", "*", *(name for name, *_ in permission_rows())}
+    names = {name for name, *_ in permission_rows()}
     out = []
     for number, line in enumerate(TABLE.read_text().splitlines(), 1):
         if not line or line.startswith("#"):
@@ -48,7 +48,9 @@ def rows():
         if len(cells) != len(COLUMNS) or cells[0] not in KINDS:
             sys.exit(f"{TABLE}:{number}: want {len(COLUMNS)} tab-separated cells that begin with one of {KINDS}")
         row = dict(zip(COLUMNS, cells))
-        if row["permission"] not in known or row["record"] not in ("-", "read", "change"):
+        row["permissions"] = row["permission"].split(",")
+        known = row["permission"] in ("-", "*") or (set(row["permissions"]) <= names and len(row["permissions"]) <= 2)
+        if not known or row["record"] not in ("-", "read", "change"):
             sys.exit(f"{TABLE}:{number}: unknown permission {row['permission']} or record {row['record']}")
         row["peers"] = row["peers"].split(",")
         for name in [row["owner"], *row["peers"]]:
@@ -126,7 +128,8 @@ def write_c(table, header, source):
     h += ["", "/* What libs/svc asks for before it hands a request on. NULL permission: called by services for themselves;",
           ' * "*": any valid token. */', "enum subject_record { SUBJECT_RECORD_NONE, SUBJECT_RECORD_READ, SUBJECT_RECORD_CHANGE };",
           "struct ProtobufCMessageDescriptor;", "struct subject_rpc {", "\tconst char *subject;", '\tconst char *operation; /* "delivery.list", the action on the record */',
-          "\tconst char *permission;", "\tenum subject_record record;",
+          "\tconst char *permission;", "\tconst char *also; /* a permission that is needed beside it; may be NULL */",
+          "\tenum subject_record record;",
           "\tconst struct ProtobufCMessageDescriptor *request; /* for protobuf-c; see svc/asked.c */", "};", "/* Ended by a NULL subject. */",
           "extern const struct subject_rpc subject_rpcs[];", "", "struct subject_permission {", "\tconst char *name;",
           "\tconst char *roles; /* built-in ones beside administrator, each with a space before and behind */",
@@ -149,10 +152,11 @@ def write_c(table, header, source):
     c += ["\t{NULL, NULL, NULL},", "};", "", "const struct subject_rpc subject_rpcs[] = {"]
     for r in table:
         if r["kind"] == "rpc":
-            permission = "NULL" if r["permission"] == "-" else f'"{r["permission"]}"'
+            needed = [f'"{p}"' for p in r["permissions"] if p != "-"] + ["NULL", "NULL"]
+            permission = ", ".join(needed[:2])
             record = {"-": "NONE", "read": "READ", "change": "CHANGE"}[r["record"]]
             c.append(f'\t{{"{r["subject"]}", "{r["subject"].removeprefix("rpc.v1.")}", {permission}, SUBJECT_RECORD_{record}, &{descriptor(r["proto"])}}},')
-    c += ["\t{NULL, NULL, NULL, SUBJECT_RECORD_NONE, NULL},", "};", "", "const struct subject_permission subject_permissions[] = {"]
+    c += ["\t{NULL, NULL, NULL, NULL, SUBJECT_RECORD_NONE, NULL},", "};", "", "const struct subject_permission subject_permissions[] = {"]
     for name, roles, *_ in permission_rows():
         platform = "platform" in roles
         text = "" if platform or not roles else " " + " ".join(roles) + " "
@@ -168,7 +172,7 @@ def write_doc(table, path):
     titles = {"rpc": "Request and reply", "evt": "Events", "ack": "Confirmations", "sig": "Hints"}
     for kind in KINDS:
         out += [f"## {titles[kind]}", "", "| subject | owner | peers | message | permission | what |", "|---|---|---|---|---|---|"]
-        out += [f"| `{r['subject']}` | {r['owner']} | {', '.join(r['peers'])} | {r['proto']} | {r['permission']} | {r['what']} |"
+        out += [f"| `{r['subject']}` | {r['owner']} | {', '.join(r['peers'])} | {r['proto']} | {', '.join(r['permissions'])} | {r['what']} |"
                 for r in table if r["kind"] == kind]
         out.append("")
     pathlib.Path(path).write_text("\n".join(out))
@@ -191,12 +195,15 @@ def write_permissions(table, path):
         held[name] = ["platform keys"] if "platform" in given else [r for r in roles if r == "administrator" or r in given]
         out.append(f"| `{name}` | {japanese} | {what} | " + " | ".join("x" if r in held[name] else "" for r in roles) + " |")
     out += ["", "`platform.admin` is held by the platform's own keys only, and by no role.", "", "## Operations", "",
+            "Where two permissions are named, both are needed.", "",
             "| operation | permission | recorded | what | built-in roles that may |", "|---|---|---|---|---|"]
     recorded = {"read": "each call", "change": "each change and refusal", "-": ""}
     for r in sorted((r for r in table if r["kind"] == "rpc" and r["permission"] != "-"), key=lambda r: r["subject"]):
         any_token = r["permission"] == "*"
-        out.append(f"| `{r['subject'].removeprefix('rpc.v1.')}` | {'any key' if any_token else '`' + r['permission'] + '`'} | {recorded[r['record']]} | "
-                   f"{r['what']} | {'all' if any_token else ', '.join(held[r['permission']])} |")
+        needed = ", ".join(f"`{p}`" for p in r["permissions"])
+        may = [] if any_token else [role for role in held[r["permissions"][0]] if all(role in held[p] for p in r["permissions"])]
+        out.append(f"| `{r['subject'].removeprefix('rpc.v1.')}` | {'any key' if any_token else needed} | {recorded[r['record']]} | "
+                   f"{r['what']} | {'all' if any_token else ', '.join(may)} |")
     out += ["", "What is not listed is called by services for themselves and by nobody else: [SUBJECTS.md](SUBJECTS.md).", ""]
     pathlib.Path(path).write_text("\n".join(out))
 

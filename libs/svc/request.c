@@ -163,9 +163,10 @@ refuse_token(const struct bound *b, const struct bus_incoming *in, const struct 
 static enum rc
 handle(const struct bound *b, const struct svc_request *r, struct buf *reply, struct err *e)
 {
-	const char *permission = b->rule->permission;
-	if (permission != NULL && strcmp(permission, "*") != 0 && !actor_may(r->actor, permission))
-		return err_set(e, RC_DENIED, "permission %s is missing", permission);
+	const char *needed[] = {b->rule->permission, b->rule->also};
+	for (size_t i = 0; i < 2; i++)
+		if (needed[i] != NULL && strcmp(needed[i], "*") != 0 && !actor_may(r->actor, needed[i]))
+			return err_set(e, RC_DENIED, "permission %s is missing", needed[i]);
 	enum rc rc = b->endpoint->handle(r, reply, e);
 	if (rc == RC_OK && r->note->stored)
 		once_tidy(r);

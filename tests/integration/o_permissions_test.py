@@ -178,6 +178,25 @@ def test_a_key_permits_no_more_than_its_scopes(tenant):
     assert person.may() == {"queue.read"} and status(person.api, "GET", "/v1/users") == 403
 
 
+def test_a_webhook_gives_nobody_what_he_may_not_read(tenant):
+    """Where events go is decided by who may read them: with webhook.write alone, or with event.read denied, nobody makes, turns
+    or replays a webhook; he may end it."""
+    wish = {"url": "https://hooks.example.com/x", "enabled": False}
+    scoped = Person(tenant, ["developer"], scopes=["webhook.read", "webhook.write"])
+    denied = Person(tenant, ["developer"], ["-event.read"])
+    well = Person(tenant, ["developer"])
+    for p in (scoped, denied):
+        path = "/v1/webhooks/" + well.api("POST", "/v1/webhooks", wish)["id"]
+        assert [status(p.api, *a) for a in (
+            ("POST", "/v1/webhooks", wish), ("PUT", path, wish | {"url": "https://hooks.example.com/y"}), ("PUT", path, wish | {"enabled": True}),
+            ("PUT", path, wish | {"types": ["user.created"]}), ("POST", f"{path}/replay", {"from": 0}))] == [403] * 5
+        assert not well.api("GET", path)["enabled"] and well.api("GET", path)["url"] == wish["url"]
+        assert status(well.api, "PUT", path, wish | {"types": ["user.created"]}) == 200
+        assert status(well.api, "POST", f"{path}/replay", {"from": 0}) == 200
+        assert status(p.api, "GET", path) == 200 and status(p.api, "DELETE", path) == 200
+    assert len(tenant.api("GET", "/v1/webhooks")["webhooks"]) == 0
+
+
 def test_disabled_ends_everything_at_once(tenant):
     person = Person(tenant, ["operator"])
     assert status(person.api, "GET", "/v1/me") == 200

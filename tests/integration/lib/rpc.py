@@ -16,7 +16,7 @@ TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
 def rpcs():
-    """[(subject, owner, permission, record)] of every rpc that needs a token."""
+    """[(subject, owner, permission, record)] of every rpc that needs a token. permission: with a comma if it needs two."""
     out = []
     for line in (ROOT / "proto/subjects.tsv").read_text().splitlines():
         if line and not line.startswith("#"):
