@@ -82,7 +82,8 @@ static void
 put_unauthorized(const struct api *api, struct api_request *r, struct api_response *w)
 {
 	struct limit_state s;
-	(void)limit_take(api->by_address, bytes_str(r->client_ip), 1, clock_mono_ms(), &s);
+	char address[LIMIT_ADDRESS_SIZE];
+	(void)limit_take(api->by_address, limit_address(r->client_ip, address), 1, clock_mono_ms(), &s);
 	problem_set(r, w, "unauthorized", NULL,
 		    "an API key is needed (Authorization: Bearer ...); this is none "
 		    "or not one in force");
@@ -123,10 +124,12 @@ bool
 api_key_presented(const struct api *api, struct api_request *r, struct api_response *w)
 {
 	struct limit_state s;
+	char address[LIMIT_ADDRESS_SIZE];
 	if (r->op->audiences == NULL)
 		return true;
 	/* Who was wrong too often is not even looked at. */
-	if (!limit_take(api->by_address, bytes_str(r->client_ip), 0, clock_mono_ms(), &s) || s.wait_s > 0) {
+	if (!limit_take(api->by_address, limit_address(r->client_ip, address), 0, clock_mono_ms(), &s) ||
+	    s.wait_s > 0) {
 		put_rate_limited(r, w, s.wait_s, "wrong keys from this address");
 		return false;
 	}
@@ -179,11 +182,13 @@ void
 api_rate_headers(const struct api *api, struct api_request *r, struct api_response *w)
 {
 	struct limit_state s;
+	char address[LIMIT_ADDRESS_SIZE];
 	struct limit *l = r->counted ? api->by_key : api->by_address;
 	const char *name = r->counted ? "key" : "address";
 	if (limit_quota(l) == 0)
 		return;
-	(void)limit_take(l, bytes_str(r->counted ? r->key : r->client_ip), 0, clock_mono_ms(), &s);
+	(void)limit_take(l, r->counted ? bytes_str(r->key) : limit_address(r->client_ip, address), 0, clock_mono_ms(),
+			 &s);
 	api_response_header(w, "RateLimit-Policy",
 			    arena_printf(r->arena, "\"%s\";q=%lld;w=%lld", name, (long long)limit_quota(l),
 					 (long long)limit_window_s(l)));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "limit.h"
 
+#include <arpa/inet.h>
 #include <pthread.h>
 #include <stdlib.h>
 
@@ -46,6 +47,21 @@ limit_free(struct limit **lp)
 	pthread_mutex_destroy(&(*lp)->lock);
 	free(*lp);
 	*lp = NULL;
+}
+
+struct bytes
+limit_address(const char *address, char out[LIMIT_ADDRESS_SIZE])
+{
+	struct in6_addr v6;
+	if (inet_pton(AF_INET6, address, &v6) != 1)
+		return bytes_str(address);
+	if (IN6_IS_ADDR_V4MAPPED(&v6)) {
+		inet_ntop(AF_INET, v6.s6_addr + 12, out, LIMIT_ADDRESS_SIZE);
+	} else {
+		memset(v6.s6_addr + 8, 0, 8);
+		inet_ntop(AF_INET6, &v6, out, LIMIT_ADDRESS_SIZE);
+	}
+	return bytes_str(out);
 }
 
 int64_t

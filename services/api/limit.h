@@ -26,6 +26,10 @@ struct limit *limit_new(int64_t quota, int64_t window_s);
 void limit_free(struct limit **l);
 /* Take n tokens (0: only look) if there are so many. now_ms: monotonic. False: there are not. *state_r in any case. */
 bool limit_take(struct limit *l, struct bytes name, int n, int64_t now_ms, struct limit_state *state_r);
+/* Whom an address stands for: itself, or for IPv6 its /64, which one customer has whole. What is no address stands for
+ * itself. */
+#define LIMIT_ADDRESS_SIZE 64
+struct bytes limit_address(const char *address, char out[LIMIT_ADDRESS_SIZE]);
 int64_t limit_quota(const struct limit *l);
 int64_t limit_window_s(const struct limit *l);
 

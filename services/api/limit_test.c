@@ -86,13 +86,31 @@ a_flood_of_names_frees_nobody(void **state)
 	limit_free(&l);
 }
 
+static void
+addresses(void **state)
+{
+	static const char *const v[][2] = {
+	    {"192.0.2.1", "192.0.2.1"},
+	    {"2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"},
+	    {"2001:db8:1:2::1", "2001:db8:1:2::"},
+	    {"2001:db8:1:3::1", "2001:db8:1:3::"},
+	    {"::ffff:192.0.2.1", "192.0.2.1"},
+	    {"", ""},
+	    {"x", "x"},
+	};
+	for (size_t i = 0; i < sizeof(v) / sizeof(v[0]); i++) {
+		char out[LIMIT_ADDRESS_SIZE];
+		assert_true(bytes_eq(limit_address(v[i][0], out), bytes_str(v[i][1])));
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_window_lets_its_quota_pass),	 cmocka_unit_test(looking_takes_nothing),
 	    cmocka_unit_test(a_clock_that_stands_fills_nothing), cmocka_unit_test(no_quota_is_no_limit),
-	    cmocka_unit_test(a_flood_of_names_frees_nobody),
+	    cmocka_unit_test(a_flood_of_names_frees_nobody),	 cmocka_unit_test(addresses),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
