@@ -44,6 +44,7 @@ enum rc db_begin(struct db_pool *p, const struct uuid *tenant, int64_t deadline_
 		 struct err *e) MUST_CHECK;
 /* REPEATABLE READ, READ ONLY: one snapshot. Such a transaction may go on to another tenant with db_set_tenant(). */
 enum rc db_begin_snapshot(struct db_pool *p, int64_t deadline_ms, struct db_tx **out_r, struct err *e) MUST_CHECK;
+/* Whoever has written audit intents comes back to their tenant before the commit, else it is RC_INTERNAL. */
 enum rc db_set_tenant(struct db_tx *tx, const struct uuid *tenant, struct err *e) MUST_CHECK;
 /* The tenant whose rows it sees now; NULL: none. */
 const struct uuid *db_tenant(const struct db_tx *tx);
@@ -136,7 +137,8 @@ struct audit_intent {
 	struct bytes detail;	 /* JSON object, or empty */
 	const char *traceparent; /* may be NULL */
 };
-/* Copies everything. RC_INTERNAL if the transaction has no tenant or the pool no intent_sql. */
+/* Copies everything. RC_INTERNAL if the transaction has no tenant, has intents of another one, or the pool no
+ * intent_sql. */
 enum rc db_intent(struct db_tx *tx, const struct audit_intent *i, struct err *e) MUST_CHECK;
 
 #define DB_INTENT_SQL(schema)                                                                                          \

@@ -68,6 +68,7 @@ struct db_pending {
 
 struct intents {
 	size_t n, cap;
+	struct uuid tenant; /* of all of them */
 	struct uuid *id, *subject;
 	int64_t *seq, *at;
 	const char **action, **outcome, **traceparent;

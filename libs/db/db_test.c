@@ -335,6 +335,50 @@ intents_have_no_gap(void **state)
 	db_end(&tx);
 }
 
+/* Nothing that one tenant did is written under another, whichever the transaction went on to. */
+static void
+intents_stay_their_tenants(void **state)
+{
+	struct err e = {0};
+	struct uuid one = uuid_v7(clock_wall_us()), two = uuid_v7(clock_wall_us());
+	struct audit_intent i = {
+	    .action = "tenants", .outcome = "ok", .actor = bytes_str("me"), .subject = one, .number = -1, .at_us = 1};
+	struct db_rows *r = NULL;
+	struct db_tx *tx = begin(&one);
+	assert_int_equal(db_intent(tx, &i, &e), RC_OK);
+	assert_int_equal(db_set_tenant(tx, &two, &e), RC_OK);
+	assert_int_equal(db_intent(tx, &i, &e), RC_INTERNAL);
+	assert_int_equal(db_commit(&tx, &e), RC_INTERNAL);
+	assert_null(tx);
+	assert_string_equal(e.text, "the transaction ends in another tenant than its audit intents");
+	tx = begin(&one);
+	assert_int_equal(db_intent(tx, &i, &e), RC_OK);
+	assert_int_equal(db_set_tenant(tx, &two, &e), RC_OK);
+	assert_int_equal(db_query_commit(&tx, "SELECT 1", NULL, &r, &e), RC_INTERNAL);
+	assert_null(tx);
+	assert_null(r);
+	tx = begin(&one);
+	assert_int_equal(one_int(tx, "SELECT count(*) FROM db_test.audit_intent WHERE action = 'tenants'"), 0);
+	/* There and back: theirs; and a tenant that came before the first. */
+	assert_int_equal(db_set_tenant(tx, &two, &e), RC_OK);
+	assert_int_equal(db_intent(tx, &i, &e), RC_OK);
+	assert_int_equal(db_set_tenant(tx, &one, &e), RC_OK);
+	assert_int_equal(db_set_tenant(tx, &two, &e), RC_OK);
+	assert_int_equal(db_commit(&tx, &e), RC_OK);
+	struct db_args a;
+	db_args_init(&a);
+	db_arg_uuid(&a, &two);
+	tx = begin(&two);
+	assert_int_equal(db_query(tx,
+				  "SELECT count(*) FROM db_test.audit_intent WHERE action = 'tenants' AND tenant = $1",
+				  &a, &r, &e),
+			 RC_OK);
+	assert_true(db_rows_next(r));
+	assert_int_equal(db_int(r, 0), 1);
+	db_rows_free(&r);
+	db_end(&tx);
+}
+
 static void
 lost_connection_is_transient(void **state)
 {
@@ -388,6 +432,7 @@ main(void)
 	    cmocka_unit_test(tenant_is_local),
 	    cmocka_unit_test(counts_of_many),
 	    cmocka_unit_test(intents_have_no_gap),
+	    cmocka_unit_test(intents_stay_their_tenants),
 	    cmocka_unit_test(lost_connection_is_transient),
 	    cmocka_unit_test(deadline_bounds_a_query),
 	    cmocka_unit_test(full_pool_is_transient),

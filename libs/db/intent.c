@@ -24,6 +24,9 @@ db_intent(struct db_tx *tx, const struct audit_intent *i, struct err *e)
 	if (!tx->has_tenant || tx->pool->intent_sql == NULL)
 		return err_set(e, RC_INTERNAL, "an audit intent needs a tenant and a writer");
 	struct intents *t = &tx->intents;
+	if (t->n > 0 && !uuid_eq(&t->tenant, &tx->tenant))
+		return err_set(e, RC_INTERNAL, "audit intents of a transaction are one tenant's");
+	t->tenant = tx->tenant;
 	if (t->arena == NULL)
 		t->arena = arena_new();
 	if (t->n == t->cap) {
@@ -61,6 +64,9 @@ db_intents_flush(struct db_tx *tx, struct err *e)
 	struct intents *t = &tx->intents;
 	if (t->n == 0)
 		return RC_OK;
+	/* They would stand on the record of whichever tenant came last. */
+	if (!uuid_eq(&t->tenant, &tx->tenant))
+		return err_set(e, RC_INTERNAL, "the transaction ends in another tenant than its audit intents");
 	struct db_args a;
 	db_args_init(&a);
 	db_arg_uuid(&a, &tx->tenant);
