@@ -186,7 +186,7 @@ const struct cli_option opt_sandbox_list[] = {
 const struct cli_option opt_output[] = {O_OUTPUT, O_END};
 
 #define O_AUDIT_FILTER                                                                                                 \
-	{"--actor", "NAME", "who: a login, a key's name, system"},                                                     \
+	{"--actor", "ID", "who: the id of an account or key; the name of a service; system"},                          \
 	    {"--action", "ACTION", "what, exactly, or a beginning that ends in a dot: recipient."},                    \
 	    {"--outcome", "ok|invalid|denied|not_found|conflict|limit|retry|internal", "with which result"},           \
 	    {"--source", "ADDRESS", "from where, exactly"}, {"--subject", "ID", "about this message, person or key"},  \
