@@ -2,7 +2,7 @@
  *
  * The appender: one thread that goes round. Which tenants have unread intents, a batch of each in turn until all were
  * read up to one point in time, the journal synced after each turn, heads signed, and then: since every intent below
- * that point was met, a number that is missing in a writer's sequence is a gap.
+ * that point was met, a number that is missing in a writer's sequence is a gap (gaps.c).
  */
 #include <errno.h>
 #include <stdio.h>
@@ -20,6 +20,7 @@
 #define CHECK_EVERY_MS 60000
 #define ROUND_MOST_MS  5000
 #define REFUSED_MAX    4096
+#define PAUSE_PER_FIND 9 /* looking for work takes a tenth of the time at most */
 
 static struct {
 	pthread_t thread;
@@ -30,7 +31,7 @@ static struct {
 	size_t n_refused;
 	char why[160]; /* empty: rounds succeed */
 	bool any_round;
-	int64_t check_due;
+	int64_t check_due, find_ms;
 	struct uuid *tenants; /* of the last answer of auth */
 	size_t n_tenants;
 	unsigned sources;
@@ -165,7 +166,9 @@ struct round {
 	struct store_horizon h;
 	struct append_state *v; /* tenants with work */
 	size_t n;
-	bool complete; /* all tenants, all read */
+	bool complete;	   /* all tenants, all read */
+	struct uuid stuck; /* one of those whose intents could not be appended */
+	size_t n_stuck;
 	int64_t oldest_us;
 };
 
@@ -215,6 +218,7 @@ find_work(struct round *r, struct err *e)
 	if (ask_tenants(r) != RC_OK && appender.n_tenants == 0)
 		return err_set(e, RC_RETRY, "it is not known yet which tenants there are");
 	r->v = arena_new_array(r->a, struct append_state, appender.n_tenants + 1);
+	int64_t began = clock_mono_ms();
 	for (int s = 0; s < STORE_SOURCES; s++) {
 		struct store_waiting *w;
 		size_t n;
@@ -230,6 +234,7 @@ find_work(struct round *r, struct err *e)
 				r->oldest_us = w[i].oldest_us;
 		}
 	}
+	appender.find_ms = clock_mono_ms() - began;
 	return RC_OK;
 }
 
@@ -263,6 +268,8 @@ one_turn(struct round *r)
 		}
 		s->sources = 0;
 		r->complete = false;
+		r->stuck = s->tenant;
+		r->n_stuck++;
 		if (rc == RC_CONFLICT) {
 			set_refused(&s->tenant, &e);
 			continue;
@@ -300,52 +307,6 @@ append_all(struct round *r, struct err *e)
 	return RC_OK;
 }
 
-/* --- gaps -------------------------------------------------------------------------------------------------------- */
-static enum rc
-report_gap(const struct store_gap *g, struct err *e)
-{
-	static const struct uuid platform;
-	struct db_tx *tx = NULL;
-	struct buf detail;
-	char epoch[UUID_STR_SIZE];
-	uuid_format(&g->epoch, epoch);
-	buf_init(&detail, 0);
-	buf_addf(&detail, "{\"epoch\":\"%s\",\"missing\":\"%s\",\"writer\":\"%s\"}", epoch, g->missing, g->writer);
-	struct audit_intent i = {.action = "audit.gap",
-				 .outcome = "ok",
-				 .actor = bytes_str("system"),
-				 .subject = g->epoch,
-				 .number = -1,
-				 .at_us = clock_wall_us(),
-				 .detail = buf_bytes(&detail)};
-	enum rc rc = db_begin(audit.svc->db, &platform, clock_mono_ms() + DEADLINE_MS, &tx, e);
-	if (rc == RC_OK)
-		rc = store_gap_close(tx, g, e);
-	if (rc == RC_OK)
-		rc = db_intent(tx, &i, e);
-	if (rc == RC_OK)
-		rc = db_commit(&tx, e);
-	db_end(&tx);
-	buf_done(&detail);
-	if (rc == RC_OK) {
-		metric_add(&audit_metric_gaps, 0, 1);
-		log_error("audit intents are missing", LOG_STR("writer", g->writer), LOG_STR("epoch", epoch),
-			  LOG_STR("numbers", g->missing));
-	}
-	return rc;
-}
-
-static enum rc
-look_for_gaps(struct round *r, struct err *e)
-{
-	struct store_gap *v;
-	size_t n = 0;
-	enum rc rc = store_gaps(audit.svc->db, clock_mono_ms() + DEADLINE_MS, r->a, &v, &n, e);
-	for (size_t i = 0; rc == RC_OK && i < n; i++)
-		rc = report_gap(&v[i], e);
-	return rc;
-}
-
 static enum rc
 go_round(struct err *e)
 {
@@ -363,8 +324,10 @@ go_round(struct err *e)
 			   r.oldest_us > 0 && r.oldest_us < now ? (now - r.oldest_us) / 1000000 : 0);
 		rc = append_all(&r, e);
 	}
-	if (rc == RC_OK && r.complete && r.n > 0 && !svc_stopping())
-		rc = look_for_gaps(&r, e);
+	bool complete = rc == RC_OK && r.complete;
+	if (complete && r.n > 0 && !svc_stopping())
+		rc = gaps_look(r.a, e);
+	gaps_watched(complete, &r.stuck, r.n_stuck);
 	arena_free(&r.a);
 	return rc;
 }
@@ -373,7 +336,9 @@ go_round(struct err *e)
 static bool
 sleep_until_next(void)
 {
-	int64_t at = clock_mono_ms() + audit.config.round_ms;
+	/* It costs some index probes for each tenant, also for idle ones; a hint is not kept waiting. */
+	int64_t pause = PAUSE_PER_FIND * appender.find_ms;
+	int64_t at = clock_mono_ms() + (pause > audit.config.round_ms ? pause : audit.config.round_ms);
 	struct timespec until = {.tv_sec = at / 1000, .tv_nsec = at % 1000 * 1000000};
 	pthread_mutex_lock(&appender.lock);
 	while (!appender.stop && !appender.woken &&

@@ -46,6 +46,13 @@ struct append_state {
 /* RC_CONFLICT: the database does not fit the journal, e says how. */
 enum rc append_batch(struct append_state *s, const struct store_horizon *h, struct err *e) MUST_CHECK;
 
+/* --- gaps.c: numbers of writers that are missing -------------------------------------------------------------------
+ */
+/* Everything below one point was read: report, in the platform's own log too, what is missing. */
+enum rc gaps_look(struct arena *a, struct err *e) MUST_CHECK;
+/* After each round: whether it was complete, and if not, whose logs are stuck (one of n). Alarms after a minute. */
+void gaps_watched(bool complete, const struct uuid *stuck, size_t n_stuck);
+
 /* --- fit.c: the log in the database against what lies outside it. RC_CONFLICT: they do not fit, e says how -------- */
 struct db_tx;
 /* Brings the journal forward if it is behind and everything fits. */
@@ -100,7 +107,7 @@ enum rc audit_handle_events(const struct svc_request *r, struct buf *reply, stru
 enum rc audit_handle_last_head(const struct svc_request *r, struct buf *reply, struct err *e);
 
 extern struct metric audit_metric_appended, audit_metric_lag, audit_metric_delay, audit_metric_gaps,
-    audit_metric_refused, audit_metric_heads, audit_metric_failures;
+    audit_metric_unwatched, audit_metric_refused, audit_metric_heads, audit_metric_failures;
 enum { FAILED_ROUND, FAILED_JOURNAL, FAILED_HEAD, FAILED_WITNESS, FAILED_ENTRY };
 
 #endif

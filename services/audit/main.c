@@ -39,6 +39,11 @@ struct metric audit_metric_gaps = {
     .type = METRIC_COUNTER,
     .help = "Times numbers of a writer's intents were missing; anything but 0 is an alert.",
 };
+struct metric audit_metric_unwatched = {
+    .name = "sekisho_audit_gaps_unwatched_seconds",
+    .type = METRIC_GAUGE,
+    .help = "Since the last round that read everything: gaps are only looked for after one; more than 60 is an alert.",
+};
 struct metric audit_metric_refused = {
     .name = "sekisho_audit_refused_logs",
     .type = METRIC_GAUGE,
@@ -59,9 +64,9 @@ struct metric audit_metric_failures = {
     .label = "what",
     .values = failures,
 };
-static struct metric *const metrics[] = {
-    &audit_metric_appended, &audit_metric_lag,	 &audit_metric_delay,	 &audit_metric_gaps,
-    &audit_metric_refused,  &audit_metric_heads, &audit_metric_failures, NULL};
+static struct metric *const metrics[] = {&audit_metric_appended, &audit_metric_lag,	  &audit_metric_delay,
+					 &audit_metric_gaps,	 &audit_metric_unwatched, &audit_metric_refused,
+					 &audit_metric_heads,	 &audit_metric_failures,  NULL};
 
 static void
 on_waiting(void *ctx, const char *subject, struct bytes payload)

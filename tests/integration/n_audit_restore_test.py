@@ -106,6 +106,7 @@ def test_restored_database(site, tmp_path):
     wait_for("refusal again", lambda: metrics(site)["sekisho_audit_refused_logs"] >= 2, 90)
     wait_for("the intent is seen waiting", lambda: metrics(site)["sekisho_audit_oldest_unread_seconds"] >= 2, 60)
     assert size_of(site, tenant) == restored
+    wait_for("it is told that no gap is looked for", lambda: metrics(site)["sekisho_audit_gaps_unwatched_seconds"] >= 1, 30)
     log = stack.log("audit").read_text()
     assert "run sekisho-audit --repair" in log
 
@@ -125,6 +126,7 @@ def test_restored_database(site, tmp_path):
     assert size_of(site, tenant) > late
     assert metrics(site)["sekisho_audit_refused_logs"] == 0
     assert metrics(site)["sekisho_audit_gaps_total"] == 0
+    wait_for("gaps are looked for again", lambda: metrics(site)["sekisho_audit_gaps_unwatched_seconds"] == 0, 30)
     assert one(site, "SELECT count(*) FROM (SELECT FROM audit.entry GROUP BY tenant, intent HAVING count(*) > 1) AS twice") == "0"
 
     # Every head ever published fits, by the verifier and by proofs.
