@@ -199,21 +199,6 @@ answer_recipients(struct sandbox *s, struct job *j)
 }
 
 static struct bytes
-join(struct bytes *v, size_t n, struct arena *a)
-{
-	struct buf b;
-	buf_init(&b, 0);
-	for (size_t i = 0; i < n; i++) {
-		if (i > 0)
-			buf_add_str(&b, "\n");
-		buf_add_bytes(&b, v[i]);
-	}
-	struct bytes out = arena_bytes(a, buf_bytes(&b));
-	buf_done(&b);
-	return out;
-}
-
-static struct bytes
 whole(const struct composed *c)
 {
 	struct buf b;
@@ -233,23 +218,21 @@ static enum rc
 keep(struct sandbox *s, const struct job *j, struct composed *c, struct err *e)
 {
 	struct bytes *to = arena_new_array(c->arena, struct bytes, j->n_legs);
+	int32_t *numbers = arena_new_array(c->arena, int32_t, j->n_legs);
 	struct store_sandbox_mail m = {
 	    .at_us = clock_wall_us(),
 	    .message = j->message->id,
 	    .mail_from = j->message->mail_from,
 	    .size = c->size,
-	    .number = -1,
 	};
 	size_t n = 0;
 	for (size_t i = 0; i < j->n_legs; i++) {
 		if (j->legs[i].event != LEG_EVENTS)
 			continue;
-		to[n++] = j->legs[i].leg.address;
-		if (m.number < 0 || j->legs[i].leg.number < m.number)
-			m.number = j->legs[i].leg.number;
+		to[n] = j->legs[i].leg.address;
+		numbers[n++] = j->legs[i].leg.number;
 	}
 	m.id = uuid_v7(m.at_us);
-	m.recipients = join(to, n, c->arena);
 	const struct content_item item = {CONTENT_SANDBOX, whole(c)};
 	struct content_sealed *sealed = NULL;
 	struct db_tx *tx = NULL;
@@ -258,7 +241,7 @@ keep(struct sandbox *s, const struct job *j, struct composed *c, struct err *e)
 	if (rc == RC_OK)
 		rc = db_begin(s->d->svc->db, &j->tenant, clock_mono_ms() + DB_MS, &tx, e);
 	if (rc == RC_OK)
-		rc = store_sandbox_add(tx, &j->tenant, &m, &fresh, e);
+		rc = store_sandbox_add(tx, &j->tenant, &m, numbers, to, n, &fresh, e);
 	if (rc == RC_OK && fresh)
 		rc = content_put_sealed(tx, sealed, e);
 	if (rc == RC_OK)

@@ -234,9 +234,11 @@ struct store_sandbox_mail {
 	struct bytes mail_from, recipients; /* joined by line feeds */
 	uint64_t size;
 };
-/* *fresh_r false: the same transaction was there before. */
+/* m for those of the n recipients that the sink does not have yet; number and recipients of m are not used. *fresh_r
+ * false: it has them all. */
 enum rc store_sandbox_add(struct db_tx *tx, const struct uuid *tenant, const struct store_sandbox_mail *m,
-			  bool *fresh_r, struct err *e) MUST_CHECK;
+			  const int32_t *numbers, const struct bytes *addresses, size_t n, bool *fresh_r,
+			  struct err *e) MUST_CHECK;
 /* Newest first; limit, before and recipient of f are used. */
 enum rc store_sandbox_list(struct db_tx *tx, const struct uuid *tenant, const struct store_filter *f, struct arena *a,
 			   struct store_sandbox_mail **v_r, size_t *n_r, struct err *e) MUST_CHECK;

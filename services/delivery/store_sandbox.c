@@ -9,9 +9,13 @@ static const char SQL_KIND_ADD[] =
     "INSERT INTO delivery.tenant_kind (tenant, sandbox) VALUES ($1, $2) ON CONFLICT DO NOTHING";
 static const char SQL_SANDBOXES[] = "SELECT tenant FROM delivery.tenant_kind WHERE sandbox";
 #define MAIL_COLUMNS "id, message, number, at, mail_from, recipients, size"
-static const char SQL_ADD[] = "INSERT INTO delivery.sandbox_mail (tenant, " MAIL_COLUMNS
-			      ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (tenant, message, number) DO "
-			      "NOTHING";
+/* Of the recipients those that no mail of the message has: a job that is tried again may be of more than it was. */
+static const char SQL_ADD[] =
+    "INSERT INTO delivery.sandbox_mail (tenant, id, message, at, mail_from, size, number, numbers, recipients) SELECT "
+    "$1::uuid, $2::uuid, $3::uuid, $4::timestamptz, $5::bytea, $6::int8, min(u.number), array_agg(u.number ORDER BY "
+    "u.number), string_agg(u.address, '\\x0a'::bytea ORDER BY u.number) FROM unnest($7::int4[], $8::bytea[]) AS "
+    "u(number, address) WHERE NOT EXISTS (SELECT 1 FROM delivery.sandbox_mail k WHERE k.tenant = $1 AND k.message = $3 "
+    "AND u.number = ANY (k.numbers)) HAVING count(*) > 0 ON CONFLICT (tenant, message, number) DO NOTHING";
 /* Addresses hold no line feed, so one is found whole or not at all. */
 static const char SQL_LIST[] =
     "SELECT " MAIL_COLUMNS " FROM delivery.sandbox_mail WHERE tenant = $1 AND ($2::uuid IS NULL OR id < $2) AND "
@@ -85,8 +89,8 @@ store_sandboxes(struct db_pool *pool, int64_t deadline_ms, struct arena *a, stru
 }
 
 enum rc
-store_sandbox_add(struct db_tx *tx, const struct uuid *tenant, const struct store_sandbox_mail *m, bool *fresh_r,
-		  struct err *e)
+store_sandbox_add(struct db_tx *tx, const struct uuid *tenant, const struct store_sandbox_mail *m,
+		  const int32_t *numbers, const struct bytes *addresses, size_t n, bool *fresh_r, struct err *e)
 {
 	struct db_args p;
 	int64_t count = 0;
@@ -94,11 +98,11 @@ store_sandbox_add(struct db_tx *tx, const struct uuid *tenant, const struct stor
 	db_arg_uuid(&p, tenant);
 	db_arg_uuid(&p, &m->id);
 	db_arg_uuid(&p, &m->message);
-	db_arg_int(&p, m->number);
 	db_arg_time(&p, m->at_us);
 	db_arg_bytes(&p, store_full(m->mail_from));
-	db_arg_bytes(&p, store_full(m->recipients));
 	db_arg_long(&p, (int64_t)m->size);
+	db_arg_ints(&p, numbers, n);
+	db_arg_bytes_array(&p, addresses, n);
 	enum rc rc = db_exec_count(tx, SQL_ADD, &p, &count, e);
 	if (rc == RC_OK)
 		*fresh_r = count > 0;

@@ -135,12 +135,13 @@ CREATE TABLE delivery.sandbox_mail (
   id uuid NOT NULL,               -- UUID version 7 of at
   message uuid NOT NULL,
   number int4 NOT NULL,           -- the first recipient of the transaction
+  numbers int4[] NOT NULL,        -- all of them
   at timestamptz NOT NULL,
   mail_from bytea NOT NULL,
   recipients bytea NOT NULL,      -- addresses, joined by line feeds
   size int8 NOT NULL,
   PRIMARY KEY (tenant, id),
-  UNIQUE (tenant, message, number) -- the same transaction again, after a crash, is the same mail
+  UNIQUE (tenant, message, number) -- a recipient gets it once, also when the transaction comes again after a crash
 );
 SELECT sekisho.protect('delivery.sandbox_mail');
 GRANT SELECT, INSERT, DELETE ON delivery.sandbox_mail TO sekisho_delivery;
