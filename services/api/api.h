@@ -50,6 +50,7 @@ enum api_flags {
 	API_MAIL = 16,	  /* answers message/rfc822, not JSON */
 	API_LINES = 32,	  /* answers application/jsonl or text/csv, as long as it takes */
 	API_EVENTS = 64,  /* answers text/event-stream, as long as the client stays */
+	API_SLOW = 256,	  /* waits for what a stranger's server answers */
 	API_RULES = 128,  /* the body is a rule set, which has long lists */
 };
 

@@ -181,10 +181,18 @@ answer(struct exchange *x)
 static void
 hand_over(struct exchange *x, bool verifying)
 {
-	bool is_long = !verifying && x->request.op->body == API_BODY_MESSAGE;
+	const struct api_request *r = &x->request;
+	/* The tenant is known of what has a body, which is what can be slow; of the rest the key is. */
+	struct bytes owner = r->verified ? bytes_of(r->holder.tenant.b, sizeof(r->holder.tenant.b))
+					 : bytes_str(r->key != NULL ? r->key : "");
+	enum workers_kind kind = WORKERS_BRIEF;
+	if (!verifying && r->op->body == API_BODY_MESSAGE)
+		kind = WORKERS_LONG;
+	else if (!verifying && (r->op->flags & API_SLOW) != 0)
+		kind = WORKERS_SLOW;
 	x->verifying = verifying;
 	MHD_suspend_connection(x->connection);
-	if (workers_push(x->http->workers, x, is_long))
+	if (workers_push(x->http->workers, x, kind, owner))
 		return;
 	problem_set(&x->request, &x->response, "overload", NULL, "too many requests are waiting");
 	x->executed = !verifying;
@@ -338,8 +346,15 @@ http_open(const struct http_options *o, const struct api *api, const struct http
 	h->api = api;
 	h->metrics = *m;
 	h->bodies_max = o->bodies_max;
-	int long_max = o->threads > 2 ? o->threads - 2 : 1;
-	enum rc rc = workers_open(o->threads, long_max, o->queue, execute, h, &h->workers, e);
+	struct workers_options wo = {
+	    .threads = o->threads,
+	    .long_max = o->threads > 2 ? o->threads - 2 : 1,
+	    .slow_max = o->threads > 8 ? o->threads / 4 : 2,
+	    .queue_max = o->queue,
+	    .owner_max = o->threads > 4 ? o->threads - o->threads / 4 : o->threads - 1,
+	    .owner_queue_max = o->queue > 4 ? o->queue - o->queue / 4 : o->queue,
+	};
+	enum rc rc = workers_open(&wo, execute, h, &h->workers, e);
 	if (rc == RC_OK) {
 		h->daemon = MHD_start_daemon(
 		    MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ITC | MHD_ALLOW_SUSPEND_RESUME,

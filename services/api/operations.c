@@ -105,7 +105,7 @@ const struct api_operation api_operations[] = {
     {"updateWebhook", API_PUT, "/v1/webhooks/{id}", API_BODY_JSON, CHANGE, to_notify, NULL, op_webhooks_put},
     {"deleteWebhook", API_DELETE, "/v1/webhooks/{id}", API_BODY_NONE, CHANGE, to_notify, NULL, op_webhooks_delete},
     {"rotateWebhookSecret", API_POST, "/v1/webhooks/{id}/rotate", API_BODY_JSON_OPTIONAL, API_ONCE, to_notify, NULL, op_webhooks_rotate},
-    {"testWebhook", API_POST, "/v1/webhooks/{id}/test", API_BODY_NONE, API_ONCE, to_notify, NULL, op_webhooks_test},
+    {"testWebhook", API_POST, "/v1/webhooks/{id}/test", API_BODY_NONE, API_ONCE | API_SLOW, to_notify, NULL, op_webhooks_test},
     {"listWebhookAttempts", API_GET, "/v1/webhooks/{id}/attempts", API_BODY_NONE, 0, to_notify, attempts_query, op_webhooks_attempts},
     {"replayWebhook", API_POST, "/v1/webhooks/{id}/replay", API_BODY_JSON, API_ONCE, to_notify, NULL, op_webhooks_replay},
     {.id = NULL},

@@ -6,9 +6,26 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define KINDS 3
+
+/* Whoever has something waiting or running. */
+struct owner {
+	struct owner *next;
+	int waiting, running;
+	size_t n;
+	uint8_t name[];
+};
+
+struct entry {
+	struct entry *next;
+	void *item;
+	struct owner *owner;
+	enum workers_kind kind;
+};
+
 struct queue {
-	void **items;
-	int first, n;
+	struct entry *first, **last;
+	int n, running;
 };
 
 struct workers {
@@ -16,37 +33,99 @@ struct workers {
 	pthread_cond_t wake;
 	workers_fn fn;
 	void *ctx;
-	int threads, queue_max, long_max, long_running;
+	struct workers_options o;
+	int threads;
 	bool stopping;
-	struct queue brief, lengthy;
+	struct queue queues[KINDS];
+	struct owner *owners;
 	pthread_t *thread;
 };
 
-static void *
-queue_pop(struct queue *q, int max)
+/* --- owners; the lock is held
+ * -----------------------------------------------------------------------------------
+ */
+static struct owner *
+owner_of(struct workers *w, struct bytes name)
 {
-	void *item = q->items[q->first];
-	q->first = (q->first + 1) % max;
-	q->n--;
-	return item;
+	struct owner *x = w->owners;
+	while (x != NULL && !bytes_eq(bytes_of(x->name, x->n), name))
+		x = x->next;
+	if (x != NULL)
+		return x;
+	x = calloc(1, sizeof(*x) + name.n);
+	if (x == NULL)
+		abort();
+	if (name.n > 0)
+		memcpy(x->name, name.p, name.n);
+	x->n = name.n;
+	x->next = w->owners;
+	return w->owners = x;
 }
 
-/* With the lock held: something to do now? */
-static bool
-next_item(struct workers *w, void **item_r, bool *is_long_r)
+static void
+owner_forget(struct workers *w, struct owner *x)
 {
-	if (w->brief.n > 0) {
-		*item_r = queue_pop(&w->brief, w->queue_max);
-		*is_long_r = false;
-		return true;
+	if (x->waiting > 0 || x->running > 0)
+		return;
+	struct owner **at = &w->owners;
+	while (*at != x)
+		at = &(*at)->next;
+	*at = x->next;
+	free(x);
+}
+
+/* --- items; the lock is held
+ * -------------------------------------------------------------------------------------
+ */
+static bool
+may_run(const struct workers *w, enum workers_kind kind)
+{
+	int slow = w->queues[WORKERS_SLOW].running, lengthy = w->queues[WORKERS_LONG].running + slow;
+	return kind == WORKERS_BRIEF || (lengthy < w->o.long_max && (kind == WORKERS_LONG || slow < w->o.slow_max));
+}
+
+/* The oldest of a kind whose owner has a thread left; NULL: there is none now. */
+static struct entry *
+next_entry(struct workers *w)
+{
+	for (int kind = 0; kind < KINDS; kind++) {
+		struct queue *q = &w->queues[kind];
+		struct entry **at = &q->first;
+		if (!may_run(w, (enum workers_kind)kind))
+			continue;
+		while (*at != NULL && (*at)->owner->running >= w->o.owner_max)
+			at = &(*at)->next;
+		struct entry *x = *at;
+		if (x == NULL)
+			continue;
+		*at = x->next;
+		if (*at == NULL)
+			q->last = at;
+		q->n--;
+		q->running++;
+		x->owner->waiting--;
+		x->owner->running++;
+		return x;
 	}
-	if (w->lengthy.n > 0 && w->long_running < w->long_max) {
-		*item_r = queue_pop(&w->lengthy, w->queue_max);
-		*is_long_r = true;
-		w->long_running++;
-		return true;
-	}
-	return false;
+	return NULL;
+}
+
+static bool
+is_empty(const struct workers *w)
+{
+	return w->queues[WORKERS_BRIEF].n + w->queues[WORKERS_LONG].n + w->queues[WORKERS_SLOW].n == 0;
+}
+
+static void
+finished(struct workers *w, struct entry *x)
+{
+	w->queues[x->kind].running--;
+	x->owner->running--;
+	owner_forget(w, x->owner);
+	free(x);
+	/* What was held back may run now, and this thread takes one of them only. */
+	if (!is_empty(w) || w->stopping)
+		pthread_cond_broadcast(&w->wake);
 }
 
 static void *
@@ -55,17 +134,13 @@ worker_main(void *arg)
 	struct workers *w = arg;
 	pthread_mutex_lock(&w->lock);
 	for (;;) {
-		void *item;
-		bool is_long;
-		if (next_item(w, &item, &is_long)) {
+		struct entry *x = next_entry(w);
+		if (x != NULL) {
 			pthread_mutex_unlock(&w->lock);
-			w->fn(w->ctx, item);
+			w->fn(w->ctx, x->item);
 			pthread_mutex_lock(&w->lock);
-			if (is_long) {
-				w->long_running--;
-				pthread_cond_broadcast(&w->wake);
-			}
-		} else if (w->stopping && w->brief.n == 0 && w->lengthy.n == 0) {
+			finished(w, x);
+		} else if (w->stopping && is_empty(w)) {
 			break;
 		} else {
 			pthread_cond_wait(&w->wake, &w->lock);
@@ -76,7 +151,7 @@ worker_main(void *arg)
 }
 
 enum rc
-workers_open(int threads, int long_max, int queue_max, workers_fn fn, void *ctx, struct workers **out_r, struct err *e)
+workers_open(const struct workers_options *o, workers_fn fn, void *ctx, struct workers **out_r, struct err *e)
 {
 	struct workers *w = calloc(1, sizeof(*w));
 	if (w == NULL)
@@ -85,14 +160,13 @@ workers_open(int threads, int long_max, int queue_max, workers_fn fn, void *ctx,
 	pthread_cond_init(&w->wake, NULL);
 	w->fn = fn;
 	w->ctx = ctx;
-	w->queue_max = queue_max;
-	w->long_max = long_max;
-	w->brief.items = calloc((size_t)queue_max, sizeof(void *));
-	w->lengthy.items = calloc((size_t)queue_max, sizeof(void *));
-	w->thread = calloc((size_t)threads, sizeof(pthread_t));
-	if (w->brief.items == NULL || w->lengthy.items == NULL || w->thread == NULL)
+	w->o = *o;
+	for (int i = 0; i < KINDS; i++)
+		w->queues[i].last = &w->queues[i].first;
+	w->thread = calloc((size_t)o->threads, sizeof(pthread_t));
+	if (w->thread == NULL)
 		abort();
-	for (; w->threads < threads; w->threads++) {
+	for (; w->threads < o->threads; w->threads++) {
 		int no = pthread_create(&w->thread[w->threads], NULL, worker_main, w);
 		if (no != 0) {
 			workers_close(&w);
@@ -104,16 +178,24 @@ workers_open(int threads, int long_max, int queue_max, workers_fn fn, void *ctx,
 }
 
 bool
-workers_push(struct workers *w, void *item, bool is_long)
+workers_push(struct workers *w, void *item, enum workers_kind kind, struct bytes owner)
 {
 	pthread_mutex_lock(&w->lock);
-	struct queue *q = is_long ? &w->lengthy : &w->brief;
-	bool room = q->n < w->queue_max && !w->stopping;
+	struct queue *q = &w->queues[kind];
+	struct owner *o = owner_of(w, owner);
+	bool room = q->n < w->o.queue_max && o->waiting < w->o.owner_queue_max && !w->stopping;
 	if (room) {
-		q->items[(q->first + q->n) % w->queue_max] = item;
+		struct entry *x = calloc(1, sizeof(*x));
+		if (x == NULL)
+			abort();
+		*x = (struct entry){.item = item, .owner = o, .kind = kind};
+		*q->last = x;
+		q->last = &x->next;
 		q->n++;
+		o->waiting++;
 		pthread_cond_signal(&w->wake);
 	}
+	owner_forget(w, o);
 	pthread_mutex_unlock(&w->lock);
 	return room;
 }
@@ -132,8 +214,6 @@ workers_close(struct workers **wp)
 		pthread_join(w->thread[i], NULL);
 	pthread_cond_destroy(&w->wake);
 	pthread_mutex_destroy(&w->lock);
-	free(w->brief.items);
-	free(w->lengthy.items);
 	free(w->thread);
 	free(w);
 	*wp = NULL;
