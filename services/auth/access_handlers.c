@@ -27,9 +27,10 @@ take_exceptions(const Sekisho__Auth__UserAccessRequest *q, struct wish *w, struc
 		size_t p = permission_find(bytes_str(q->exceptions[i]->permission));
 		struct permission_set one = {UINT64_C(1) << p};
 		if (p == permission_count())
-			return err_set(e, RC_INVALID, "unknown permission \"%.40s\"", q->exceptions[i]->permission);
+			return err_set(e, RC_INVALID, "exceptions[%zu]: unknown permission \"%.40s\"", i,
+				       q->exceptions[i]->permission);
 		if ((permission_or(w->allowed, w->denied).bits & one.bits) != 0)
-			return err_set(e, RC_INVALID, "two exceptions for %s", permission_name(p));
+			return err_set(e, RC_INVALID, "exceptions[%zu]: two exceptions for %s", i, permission_name(p));
 		if (q->exceptions[i]->deny)
 			w->denied = permission_or(w->denied, one);
 		else

@@ -36,7 +36,10 @@ test_sets(void **state)
 	assert_int_equal(permission_of_names(three, 3, &s, NULL), RC_OK);
 	assert_string_equal(permission_text(s, a), "message.read hold.release");
 	const char *unknown[] = {"message.read", "message.reads"};
-	assert_int_equal(permission_of_names(unknown, 2, &s, NULL), RC_INVALID);
+	struct err e = {0};
+	assert_int_equal(permission_of_names(unknown, 2, &s, &e), RC_INVALID);
+	assert_non_null(strstr(e.text, "]: unknown permission \""));
+	assert_int_equal(strncmp(e.text, "permissions[", 12), 0);
 	assert_int_equal(permission_may_give(s, permission_of_actor(&weak), NULL), RC_DENIED);
 	assert_int_equal(permission_may_give(set("message.read"), permission_of_actor(&weak), NULL), RC_OK);
 	assert_int_equal(permission_may_give(set(PERMISSION_PLATFORM), all, NULL), RC_DENIED);

@@ -96,7 +96,7 @@ permission_of_names(const char *const *names, size_t n, struct permission_set *o
 	for (size_t k = 0; k < n; k++) {
 		size_t i = permission_find(bytes_str(names[k]));
 		if (i == permission_count())
-			return err_set(e, RC_INVALID, "unknown permission \"%.40s\"", names[k]);
+			return err_set(e, RC_INVALID, "permissions[%zu]: unknown permission \"%.40s\"", k, names[k]);
 		s = permission_or(s, bit(i));
 	}
 	*out_r = s;

@@ -55,7 +55,7 @@ permission_without(struct permission_set a, struct permission_set b)
 	return (struct permission_set){a.bits & ~b.bits};
 }
 
-/* From names that a caller gave. RC_INVALID: an unknown one. */
+/* From names that a caller gave as "permissions". RC_INVALID: an unknown one, and which: "permissions[3]: ...". */
 enum rc permission_of_names(const char *const *names, size_t n, struct permission_set *out_r, struct err *e) MUST_CHECK;
 /* From a stored text; what a newer or older version does not know is left out, and with known_r said. */
 struct permission_set permission_of_text(const char *text, bool *known_r);

@@ -3,6 +3,7 @@
 read here from proto/permissions.tsv anew. Attempts from other tenants over every operation: x_attackers_test.py."""
 import concurrent.futures
 import datetime
+import json
 import secrets
 import time
 import urllib.parse
@@ -282,6 +283,19 @@ def test_rotation_overlaps(tenant):
     again = tenant.api("POST", f"/v1/keys/{new['id']}/rotate", {})
     assert use(new["secret"]) == 401 and use(again["secret"]) == 200
     assert status(tenant.api, "POST", f"/v1/keys/{again['id']}/rotate", {"overlap_seconds": 2592001}) == 422
+
+
+def test_an_unknown_permission_says_where(tenant):
+    person = Person(tenant)
+    for method, path, body, where in (
+            ("POST", "/v1/keys", {"kind": "api_key", "name": "x", "permissions": ["queue.read", "no.such"]}, "/permissions/1"),
+            ("PUT", f"/v1/roles/r{secrets.token_hex(4)}", {"permissions": ["no.such"]}, "/permissions/0"),
+            ("PUT", f"/v1/users/{person.id}/access", {"roles": [], "exceptions": [{"permission": "no.such", "deny": True}]}, "/exceptions/0")):
+        with pytest.raises(sites.ApiError) as e:
+            tenant.api(method, path, body)
+        problem = json.loads(e.value.body)
+        assert (e.value.status, problem["code"]) == (422, "invalid_field"), problem
+        assert where in json.dumps(problem["errors"]), problem
 
 
 def test_made_once_with_an_idempotency_key(tenant):
