@@ -3,8 +3,8 @@
  * Streams of events (server-sent events): a few threads serve all of them, none waits for a client. A stream asks
  * `audit` for what comes after its position when audit has said that there is more, and every few seconds in any case;
  * it asks again only when its client has taken what it got. Who waits longest is served first; a tenant has two of the
- * four threads at most, and a search that finds nothing rests as long as it took. The key is verified anew every 45 s; if it is refused, or
- * not verified for 60 s, the stream ends.
+ * four threads at most, and a search that finds nothing rests as long as it took. The key is verified anew every 45 s;
+ * if it is refused, or not verified for 60 s, the stream ends.
  */
 #ifndef API_EVENTS_H
 #define API_EVENTS_H
