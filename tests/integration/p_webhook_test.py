@@ -501,11 +501,12 @@ def test_the_head_of_the_day(site, tenant, tmp_path, short_days):
                                                 "addresses": [reader]})
         tenant.api("PUT", "/v1/tenant", {"name": tenant.name, "language": "ja", "head_mail": True})
         tenant.api("PUT", f"/v1/users/{made['id']}/access", {"roles": ["auditor"], "exceptions": []})
-        wait_for("two mails", lambda: len(receiver.mails) >= 2, 90)
+        wait_for("three mails", lambda: len(receiver.mails) >= 3, 90)
         mails = [email.message_from_bytes(m.data, policy=email.policy.default) for m in receiver.mails]
         assert {r for m in receiver.mails for r in m.recipients} == {reader}
         assert all("FROM:<>" in m.sender for m in receiver.mails)  # nobody answers it
-        assert receiver.mails[1].at - receiver.mails[0].at > short_days / 4
+        # The first comes in the middle of a day, perhaps at its very end; the others as theirs begin.
+        assert receiver.mails[2].at - receiver.mails[1].at > short_days / 4
         assert len({m["Subject"] for m in mails}) == len(mails), "a head came twice"
         for mail in mails:
             assert "監査記録のヘッド" in mail["Subject"] and mail["Auto-Submitted"] == "auto-generated"
