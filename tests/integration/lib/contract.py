@@ -126,7 +126,7 @@ class Inside:
             try:
                 while piece := s.recv(262144):
                     got += piece
-                    if head_only and b"\r\n\r\n" in got:
+                    if head_only and b"\r\n\r\n" in without_go_on(got):
                         break
             except ConnectionResetError:
                 pass
@@ -151,10 +151,15 @@ class Inside:
         return parsed(self.raw(b"\r\n".join(lines) + b"\r\n\r\n" + (body or b""), head_only))
 
 
-def parsed(octets):
-    """The first answer in the octets that is not "go on"; status 0: none came."""
+def without_go_on(octets):
     while octets.startswith(b"HTTP/1.1 100 "):
         octets = octets.partition(b"\r\n\r\n")[2]
+    return octets
+
+
+def parsed(octets):
+    """The first answer in the octets that is not "go on"; status 0: none came."""
+    octets = without_go_on(octets)
     head, _, rest = octets.partition(b"\r\n\r\n")
     lines = head.split(b"\r\n")
     found = re.fullmatch(rb"HTTP/1\.[01] (\d{3})(?: .*)?", lines[0])
