@@ -74,12 +74,12 @@ struct notify_webhook_wish {
 	size_t n_types; /* 0: all events */
 	bool enabled;
 };
-/* webhook.write and event.read. It gets the events that come after it. RC_INVALID: the text begins with the field ("url: ...",
- * "description: ...", "types: ..." or "types[3]: ..."); RC_LIMIT: NOTIFY_WEBHOOKS_MAX are there. */
+/* webhook.write and event.read. It gets the events that come after it. RC_INVALID: the text begins with the field
+ * ("url: ...", "description: ...", "types: ..." or "types[3]: ..."); RC_LIMIT: NOTIFY_WEBHOOKS_MAX are there. */
 enum rc notify_webhook_create(const struct notify_call *c, const struct notify_webhook_wish *w, struct arena *a,
 			      struct notify_webhook *out_r, const char **secret_r, struct err *e) MUST_CHECK;
-/* webhook.write and event.read. All fields are set. if_version 0: whatever it is now; else RC_CONFLICT "version is N". Enabling
- * makes it due at once; it goes on where it stood. */
+/* webhook.write and event.read. All fields are set. if_version 0: whatever it is now; else RC_CONFLICT "version is N".
+ * Enabling makes it due at once; it goes on where it stood. */
 enum rc notify_webhook_update(const struct notify_call *c, const struct uuid *id, uint64_t if_version,
 			      const struct notify_webhook_wish *w, struct arena *a, struct notify_webhook *out_r,
 			      struct err *e) MUST_CHECK;
@@ -125,9 +125,9 @@ struct notify_replay {
 	const char *const *events;
 	size_t n_events; /* else these, and not from and until */
 };
-/* webhook.write and event.read. Queues events to be sent once more, with the webhook-id they had. RC_INVALID: nothing or too much is
- * asked for, or beyond where the webhook stands; RC_NOT_FOUND: no such webhook, or an event it never had an attempt
- * of. */
+/* webhook.write and event.read. Queues events to be sent once more, with the webhook-id they had. RC_INVALID: nothing
+ * or too much is asked for, or beyond where the webhook stands; RC_NOT_FOUND: no such webhook, or an event it never had
+ * an attempt of. */
 enum rc notify_webhook_replay(const struct notify_call *c, const struct uuid *id, const struct notify_replay *q,
 			      struct arena *a, uint64_t *count_r, struct err *e) MUST_CHECK;
 
