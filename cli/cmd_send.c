@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "cli.h"
+#include "core/base64.h"
 #include "term.h"
 
 #define MESSAGE_MAX (50u * 1024 * 1024)
@@ -43,17 +44,11 @@ add_addresses(struct cli *c, json_t *doc, const char *option, const char *member
 static const char *
 base64(struct cli *c, struct bytes in)
 {
-	static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	char *out = arena_alloc(c->arena, (in.n + 2) / 3 * 4 + 1), *to = out;
-	for (size_t i = 0; i < in.n; i += 3) {
-		unsigned v = (unsigned)in.p[i] << 16 | (i + 1 < in.n ? (unsigned)in.p[i + 1] << 8 : 0) |
-			     (i + 2 < in.n ? in.p[i + 2] : 0);
-		*to++ = alphabet[v >> 18];
-		*to++ = alphabet[v >> 12 & 63];
-		*to++ = i + 1 < in.n ? alphabet[v >> 6 & 63] : '=';
-		*to++ = i + 2 < in.n ? alphabet[v & 63] : '=';
-	}
-	*to = '\0';
+	struct buf b;
+	buf_init(&b, 0);
+	base64_add(&b, in);
+	const char *out = arena_strndup(c->arena, b.p, b.n);
+	buf_done(&b);
 	return out;
 }
 

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "core/arena.h"
+#include "core/base64.h"
 #include "core/bytes.h"
 #include "core/clock.h"
 #include "core/config.h"
@@ -193,23 +194,44 @@ codes_map_both_ways(void **state)
 	for (int i = RC_OK; i <= RC_INTERNAL; i++)
 		assert_int_equal(rc_parse(rc_str((enum rc)i)), i);
 	assert_int_equal(rc_parse("no such"), RC_INTERNAL);
-	assert_int_equal(rc_smtp_class(RC_RETRY), 4);
-	assert_int_equal(rc_smtp_class(RC_DENIED), 5);
 	struct err e;
 	err_set(&e, RC_LIMIT, "%d", 5);
 	err_prefix(&e, "a %s", "b");
 	assert_string_equal(e.text, "a b: 5");
 }
 
+/* One text per value. */
+static void
+base64_is_strict(void **state)
+{
+	uint8_t out[16];
+	size_t n = 9;
+	struct buf b;
+	assert_true(base64_take_some(bytes_str("aGVsbG8="), out, sizeof(out), &n));
+	assert_int_equal(n, 5);
+	assert_memory_equal(out, "hello", 5);
+	assert_false(base64_take_some(bytes_str("aGVsbG8="), out, 4, &n));
+	assert_true(base64_take_some(bytes_str(""), out, sizeof(out), &n));
+	assert_int_equal(n, 0);
+	static const char *const bad[] = {"a",	  "aGVsbG8", "aGVs\nbG8=", "aGVsbG9=", "aG==VsbG",
+					  "====", "a===",    "aG=s",	   "aGV-"};
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_false(base64_take_some(bytes_str(bad[i]), out, sizeof(out), &n));
+	buf_init(&b, 0);
+	base64_add(&b, bytes_str("hell"));
+	assert_true(bytes_eq(buf_bytes(&b), bytes_str("aGVsbA==")));
+	buf_done(&b);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(slices_stay_inside),  cmocka_unit_test(buffers_keep_their_bound),
-	    cmocka_unit_test(json_strings),	   cmocka_unit_test(arena_blocks),
-	    cmocka_unit_test(ids_sort_by_time),	   cmocka_unit_test(trace_context),
-	    cmocka_unit_test(times_as_text),	   cmocka_unit_test(configuration),
-	    cmocka_unit_test(codes_map_both_ways),
+	    cmocka_unit_test(slices_stay_inside), cmocka_unit_test(buffers_keep_their_bound),
+	    cmocka_unit_test(json_strings),	  cmocka_unit_test(base64_is_strict),
+	    cmocka_unit_test(arena_blocks),	  cmocka_unit_test(ids_sort_by_time),
+	    cmocka_unit_test(trace_context),	  cmocka_unit_test(times_as_text),
+	    cmocka_unit_test(configuration),	  cmocka_unit_test(codes_map_both_ways),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,33 +5,29 @@
 #include <stdio.h>
 #include <string.h>
 
-static const struct {
-	const char *name;
-	int http;
-	int smtp;
-} table[] = {
-    [RC_OK] = {"ok", 200, 2},
-    [RC_INVALID] = {"invalid", 422, 5},
-    [RC_DENIED] = {"denied", 403, 5},
-    [RC_NOT_FOUND] = {"not_found", 404, 5},
-    [RC_CONFLICT] = {"conflict", 409, 5},
-    [RC_LIMIT] = {"limit", 429, 4},
-    [RC_RETRY] = {"retry", 503, 4},
-    [RC_INTERNAL] = {"internal", 500, 4},
+static const char *const names[] = {
+    [RC_OK] = "ok",
+    [RC_INVALID] = "invalid",
+    [RC_DENIED] = "denied",
+    [RC_NOT_FOUND] = "not_found",
+    [RC_CONFLICT] = "conflict",
+    [RC_LIMIT] = "limit",
+    [RC_RETRY] = "retry",
+    [RC_INTERNAL] = "internal",
 };
-#define N_RC (sizeof(table) / sizeof(table[0]))
+#define N_RC (sizeof(names) / sizeof(names[0]))
 
 const char *
 rc_str(enum rc rc)
 {
-	return (size_t)rc < N_RC ? table[rc].name : "internal";
+	return (size_t)rc < N_RC ? names[rc] : "internal";
 }
 
 enum rc
 rc_parse(const char *name)
 {
 	for (size_t i = 0; name != NULL && i < N_RC; i++)
-		if (strcmp(table[i].name, name) == 0)
+		if (strcmp(names[i], name) == 0)
 			return (enum rc)i;
 	return RC_INTERNAL;
 }
@@ -40,18 +36,6 @@ bool
 rc_is_transient(enum rc rc)
 {
 	return rc == RC_RETRY || rc == RC_INTERNAL;
-}
-
-int
-rc_http_status(enum rc rc)
-{
-	return (size_t)rc < N_RC ? table[rc].http : 500;
-}
-
-int
-rc_smtp_class(enum rc rc)
-{
-	return (size_t)rc < N_RC ? table[rc].smtp : 4;
 }
 
 enum rc

@@ -36,9 +36,6 @@ enum rc rc_parse(const char *name);
 
 /* RC_RETRY and RC_INTERNAL: try again later. Everything else is permanent for the same input. */
 bool rc_is_transient(enum rc rc);
-/* The one mapping to HTTP status codes, and to the first digit of an SMTP reply (2, 4 or 5). */
-int rc_http_status(enum rc rc);
-int rc_smtp_class(enum rc rc);
 
 /* Fill e (which may be NULL) and return rc, so that `return err_set(e, RC_INVALID, "...")` reads in one line.
  * The macro records the caller's place. */

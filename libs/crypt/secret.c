@@ -18,19 +18,6 @@ secret_wipe(void *p, size_t n)
 		sodium_memzero(p, n);
 }
 
-enum rc
-secret_from(struct bytes b, struct secret *out_r, struct err *e)
-{
-	uint8_t *p = malloc(b.n + 1);
-	if (p == NULL)
-		return err_set(e, RC_INTERNAL, "no memory for a secret");
-	if (b.n > 0)
-		memcpy(p, b.p, b.n);
-	p[b.n] = 0;
-	*out_r = (struct secret){p, b.n};
-	return RC_OK;
-}
-
 static enum rc
 read_all(int fd, const char *path, uint8_t *p, size_t size, size_t *n_r, struct err *e)
 {

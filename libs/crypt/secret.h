@@ -13,7 +13,6 @@ struct secret {
 	uint8_t *p; /* never NULL after success */
 	size_t n;
 };
-enum rc secret_from(struct bytes b, struct secret *out_r, struct err *e) MUST_CHECK; /* copies */
 /* A whole file of at most max octets; a final newline is cut. RC_INVALID if others can read it (mode & 077). */
 enum rc secret_from_file(const char *path, size_t max, struct secret *out_r, struct err *e) MUST_CHECK;
 void secret_done(struct secret *s); /* wipes; NULL and empty are fine */

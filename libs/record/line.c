@@ -4,7 +4,7 @@
 #include <jansson.h>
 #include <string.h>
 
-#include "record/base64.h"
+#include "core/base64.h"
 
 /* --- write ----------------------------------------------------------------------------------------------------- */
 static void

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
-#include "record/base64.h"
+#include "core/base64.h"
 #include "record/tiles.h"
 
 /* --- known values ------------------------------------------------------------------------------------------------ */

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "record/base64.h"
+#include "core/base64.h"
 
 #define ALGORITHM      0x01 /* Ed25519 */
 #define SIGNATURE_SIZE 64

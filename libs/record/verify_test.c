@@ -10,7 +10,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "record/base64.h"
+#include "core/base64.h"
 #include "record/verify.h"
 
 #define ENTRIES	   2500

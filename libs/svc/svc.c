@@ -127,12 +127,6 @@ svc_stopping(void)
 	return stopping;
 }
 
-void
-svc_stop(void)
-{
-	kill(getpid(), SIGTERM);
-}
-
 /* --- start and end -------------------------------------------------------------------------------------------- */
 static enum rc
 load_config(const struct svc_program *p, const struct config_entry *const **tables_r, struct err *e)

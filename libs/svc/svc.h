@@ -87,7 +87,5 @@ struct svc_program {
 int svc_main(const struct svc_program *p, int argc, char **argv);
 /* True from SIGTERM on. */
 bool svc_stopping(void);
-/* Ask for the same from inside (a fatal condition found later). */
-void svc_stop(void);
 
 #endif

@@ -4,10 +4,10 @@
  */
 #include <string.h>
 
-#include "base64.h"
 #include "client/audit_client.h"
 #include "export.h"
 #include "ops.h"
+#include "core/base64.h"
 
 #define CALL(c)                                                                                                        \
 	struct audit_call c = OP_CALL(api, r, "audit");                                                                \
@@ -87,9 +87,7 @@ OP(op_audit_search)
 	return op_end(&o, w, 200);
 }
 
-/* --- heads and proofs
- * -------------------------------------------------------------------------------------------
- */
+/* --- heads and proofs ---------------------------------------------------------------------------------------- */
 static void
 put_hash(struct json_out *o, const char *name, const uint8_t hash[32])
 {

@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
-#include "base64.h"
 #include "mime_text.h"
 #include "submission.h"
 
@@ -215,23 +214,6 @@ raw_lines(void **state)
 		assert_false(submission_lines_ok(bytes_str(bad[i])));
 }
 
-static void
-base64_is_strict(void **state)
-{
-	struct arena *a = arena_new();
-	struct bytes out;
-	assert_true(base64_decode(a, bytes_str("aGVsbG8="), &out));
-	assert_int_equal(out.n, 5);
-	assert_memory_equal(out.p, "hello", 5);
-	assert_true(base64_decode(a, bytes_str(""), &out));
-	assert_int_equal(out.n, 0);
-	static const char *const bad[] = {"a",	  "aGVsbG8", "aGVs\nbG8=", "aGVsbG9=", "aG==VsbG",
-					  "====", "a===",    "aG=s",	   "aGV-"};
-	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-		assert_false(base64_decode(a, bytes_str(bad[i]), &out));
-	arena_free(&a);
-}
-
 /* Every line is short, and encoded words hold whole characters. */
 static void
 long_subject_folds(void **state)
@@ -290,7 +272,6 @@ main(void)
 	    cmocka_unit_test(too_large),
 	    cmocka_unit_test(recipient_lists),
 	    cmocka_unit_test(raw_lines),
-	    cmocka_unit_test(base64_is_strict),
 	    cmocka_unit_test(long_subject_folds),
 	    cmocka_unit_test(long_file_name_continues),
 	    cmocka_unit_test(quoted_printable_lines),

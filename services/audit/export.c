@@ -8,7 +8,7 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "handlers.h"
-#include "record/base64.h"
+#include "core/base64.h"
 #include "record/entry.h"
 #include "record/line.h"
 

@@ -57,12 +57,6 @@ search_builder_free(struct search_builder **bp)
 }
 
 void
-search_builder_reset(struct search_builder *b)
-{
-	b->n = 0;
-}
-
-void
 search_builder_add(struct search_builder *b, uint32_t ordinal, const struct search_set *tokens)
 {
 	if (b->cap - b->n < tokens->n) {

@@ -19,7 +19,6 @@ typedef enum rc (*search_emit_fn)(void *ctx, uint32_t bucket, struct bytes block
 struct search_builder;
 struct search_builder *search_builder_new(void);
 void search_builder_free(struct search_builder **b);
-void search_builder_reset(struct search_builder *b);
 /* The tokens of message number ordinal; ordinals ascend from call to call. */
 void search_builder_add(struct search_builder *b, uint32_t ordinal, const struct search_set *tokens);
 /* Pairs of token and message so far. */

@@ -221,12 +221,6 @@ pipeline_put(struct pipeline *p, struct ask *a)
 	return false;
 }
 
-size_t
-pipeline_waiting(struct pipeline *p)
-{
-	return queue_waiting(p->mails);
-}
-
 /* --- the scanner ------------------------------------------------------------------------------------------------ */
 static void
 look_at_scanner(struct pipeline *p)

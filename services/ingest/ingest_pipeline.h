@@ -18,6 +18,5 @@ bool pipeline_put(struct pipeline *p, struct ask *a) MUST_CHECK;
 /* Once a second or so: ends what waits for too long. */
 void pipeline_tick(struct pipeline *p);
 bool pipeline_scanner_ready(struct pipeline *p, char *why, size_t size);
-size_t pipeline_waiting(struct pipeline *p);
 
 #endif

@@ -73,12 +73,6 @@ session_receiving(const struct session *s, uint64_t *octets_r)
 	return s->messages;
 }
 
-const char *
-session_traceparent(const struct session *s)
-{
-	return s->traceparent;
-}
-
 void
 session_goodbye(struct session *s, int code, const char *enhanced, const char *text, struct buf *out)
 {

@@ -47,6 +47,5 @@ void session_goodbye(struct session *s, int code, const char *enhanced, const ch
 bool session_in_transaction(const struct session *s);
 /* The message whose octets are coming in: its number in the session, from 1; 0: none. */
 uint64_t session_receiving(const struct session *s, uint64_t *octets_r);
-const char *session_traceparent(const struct session *s);
 
 #endif

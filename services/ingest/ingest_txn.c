@@ -536,10 +536,11 @@ report(struct txn *t, enum txn_state end, enum txn_state from)
 	int64_t took = clock_mono_ms() - t->ask->received_ms;
 	metric_add(&ingest_mails, quarantined ? OUTCOME_QUARANTINED : labels[end], 1);
 	metric_observe_us(&ingest_seconds_total, took * 1000);
-	log_info("mail", LOG_MESSAGE(&t->id), LOG_TENANT(&t->env->tenant), LOG_STR("outcome", rows[end].name),
-		 LOG_STR("stage", rows[from].name), LOG_STR("direction", t->env->incoming ? "incoming" : "outgoing"),
-		 LOG_INT("size", t->env->body.n), LOG_INT("recipients", t->env->n_recipients),
-		 LOG_INT("reply", t->ask->reply.code), LOG_INT("duration_ms", took),
+	log_info("mail", LOG_MESSAGE(&t->id), LOG_TENANT(&t->env->tenant), LOG_STR("outcome", txn_state_str(end)),
+		 LOG_STR("stage", txn_state_str(from)),
+		 LOG_STR("direction", t->env->incoming ? "incoming" : "outgoing"), LOG_INT("size", t->env->body.n),
+		 LOG_INT("recipients", t->env->n_recipients), LOG_INT("reply", t->ask->reply.code),
+		 LOG_INT("duration_ms", took),
 		 LOG_STR("verdict", t->facts != NULL ? facts_verdict_str(t->facts->verdict) : "none"),
 		 LOG_STR("why", end == TXN_REFUSED && t->outcome_rule != NULL ? t->outcome_rule : t->err.text),
 		 LOG_TRACE(t->env->traceparent));

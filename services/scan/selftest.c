@@ -182,17 +182,6 @@ selftest_new(void)
 	return t;
 }
 
-void
-selftest_free(struct selftest **t)
-{
-	if (t == NULL || *t == NULL)
-		return;
-	buf_done(&(*t)->eicar);
-	buf_done(&(*t)->mail);
-	free(*t);
-	*t = NULL;
-}
-
 enum selftest_result
 selftest_run(const struct selftest *t, struct engine *engine)
 {

@@ -2,8 +2,8 @@
  *
  * Base64 (RFC 4648, section 4) and hex, strict: one text per value, anything else is refused.
  */
-#ifndef RECORD_BASE64_H
-#define RECORD_BASE64_H
+#ifndef CORE_BASE64_H
+#define CORE_BASE64_H
 
 #include "core/bytes.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "record/base64.h"
+#include "core/base64.h"
 
 static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
